@@ -1,0 +1,43 @@
+//! The registry as functions read it: all documents below `config/` of the state bucket, fetched again only when
+//! their entity tag changed.
+
+use std::collections::BTreeMap;
+
+use crate::keys::CONFIG_PREFIX;
+use crate::ledger::{Ledger, LedgerError};
+use crate::port::ObjectStore;
+use crate::registry::{Registry, RegistryOptions};
+
+/// Delivery documents by key, with the entity tag under which each was read.
+#[derive(Debug, Default)]
+pub struct ConfigSource {
+    documents: BTreeMap<String, (String, String)>,
+}
+
+impl ConfigSource {
+    /// Reads what changed and loads the registry. One listing, and one read for each changed document.
+    ///
+    /// # Errors
+    /// When the store fails. A malformed document is no error here: the registry refuses its delivery.
+    pub async fn load<S: ObjectStore>(
+        &mut self,
+        ledger: &Ledger<S>,
+        options: &RegistryOptions,
+    ) -> Result<Registry, LedgerError> {
+        let listing = ledger.list_all(CONFIG_PREFIX, None).await?;
+        self.documents.retain(|key, _| listing.iter().any(|object| object.key == *key));
+        for object in listing {
+            let is_document = object.key.rsplit_once('.').is_some_and(|(_, ending)| ending == "toml");
+            let known = self.documents.get(&object.key).is_some_and(|(etag, _)| *etag == object.etag);
+            if !is_document || known {
+                continue;
+            }
+            if let Some((body, etag)) = ledger.read_bytes(&object.key).await? {
+                // Bytes that are not UTF-8 become a document that is refused with its position.
+                let text = String::from_utf8_lossy(&body).into_owned();
+                self.documents.insert(object.key, (etag, text));
+            }
+        }
+        Ok(Registry::load(self.documents.iter().map(|(key, (_, text))| (key.clone(), text.clone())), options))
+    }
+}

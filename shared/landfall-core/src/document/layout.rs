@@ -1,0 +1,164 @@
+//! The `[layout]` section: files, sizes and partition levels.
+
+use std::collections::BTreeMap;
+
+use super::contract::KnownColumn;
+use super::rules;
+use super::section::{Field, Section};
+use super::suggest::closest;
+use crate::data_type::DataType;
+use crate::file_name::FileNamePattern;
+use crate::layout::{
+    Layout, PartitionLevel, PartitionSource, PartitionTransform, default_file_name,
+    default_max_latency_seconds, default_row_group_bytes, default_target_bytes,
+};
+
+/// Reads the section; levels are held against the contract's columns where those are known.
+pub(super) fn read(mut section: Section<'_>, columns: Option<&[KnownColumn]>) -> Option<Layout> {
+    let compression = section.parsed("compression");
+    let file_name = section.text("file_name").check(|text| FileNamePattern::parse(text).map(drop));
+    let target_bytes = section.number("target_bytes", &rules::TARGET_BYTES);
+    let max_latency = section.number("max_latency_seconds", &rules::MAX_LATENCY_SECONDS);
+    let row_group_bytes = section.number("row_group_bytes", &rules::ROW_GROUP_BYTES);
+    let list = section.sections("partition");
+    section.finish();
+
+    if let Some(group) = row_group_bytes.get()
+        && (target_bytes.is_absent() || target_bytes.get().is_some())
+        && *group > target_bytes.get().copied().unwrap_or_else(default_target_bytes)
+    {
+        row_group_bytes
+            .refuse("a row group is not larger than the file: `row_group_bytes` exceeds `target_bytes`");
+    }
+    let (names, levels): (Vec<_>, Vec<_>) =
+        list.or_default()?.into_iter().map(|section| level(section, columns)).unzip();
+    names_are_unique(&names, columns.unwrap_or_default());
+
+    Some(Layout {
+        compression: compression.or_default()?,
+        file_name: file_name.or_else(default_file_name)?,
+        target_bytes: target_bytes.or_else(default_target_bytes)?,
+        max_latency_seconds: max_latency.or_else(default_max_latency_seconds)?,
+        row_group_bytes: row_group_bytes.or_else(default_row_group_bytes)?,
+        partitions: levels.into_iter().collect::<Option<Vec<PartitionLevel>>>()?,
+    })
+}
+
+fn level<'a>(
+    mut section: Section<'a>,
+    columns: Option<&[KnownColumn]>,
+) -> (Field<'a, String>, Option<PartitionLevel>) {
+    let name = section.text("name").required().check(|text| rules::LEVEL_NAME.check(text));
+    let source: Field<'_, PartitionSource> = section.parsed("source").required();
+    let field = section.text("field");
+    let transform: Field<'_, PartitionTransform> = section.parsed("transform");
+    section.finish();
+
+    match source.get() {
+        Some(PartitionSource::Column) => {
+            if field.is_absent() {
+                field.refuse("a level with `source = \"column\"` names the column in `field`");
+            }
+            if let Some(data_type) = column_type(&field, columns) {
+                fits(data_type, &transform);
+            }
+        }
+        Some(PartitionSource::Arrival) => {
+            if field.is_present() {
+                field.refuse("`field` belongs to `source = \"column\"` and `source = \"key\"` only");
+            }
+            if transform.is_absent() || transform.get() == Some(&PartitionTransform::Identity) {
+                transform.refuse(
+                    "a level with `source = \"arrival\"` needs one of `year`, `month`, `day`, `hour`, `date`",
+                );
+            }
+        }
+        Some(PartitionSource::Key) => {
+            if let Some(Err(message)) = field.get().map(|text| rules::KEY_SEGMENT.check(text)) {
+                field.refuse(message);
+            }
+            if transform.get().is_some_and(|transform| *transform != PartitionTransform::Identity) {
+                transform.refuse("a level with `source = \"key\"` takes the value as it is: `identity`");
+            }
+        }
+        None => {}
+    }
+
+    let level_name = name.get().cloned();
+    let read = || {
+        Some(PartitionLevel {
+            name: level_name?,
+            source: source.value()?,
+            field: field.optional()?,
+            transform: transform.or_default()?,
+        })
+    };
+    let level = read();
+    (name, level)
+}
+
+/// The type of the column that `field` names; a name that no column has is refused.
+fn column_type<'c>(field: &Field<'_, String>, columns: Option<&'c [KnownColumn]>) -> Option<&'c DataType> {
+    let (wanted, columns) = (field.get()?, columns?);
+    if let Some(found) = columns.iter().find(|column| column.name.as_ref() == Some(wanted)) {
+        return found.data_type.as_ref();
+    }
+    // A column whose name is wrong itself may be the one that is meant.
+    if columns.iter().all(|column| column.name.is_some()) {
+        let names: Vec<&str> = columns.iter().filter_map(|column| column.name.as_deref()).collect();
+        field.refuse(match closest(wanted, &names) {
+            Some(close) => format!("the contract has no such column; did you mean `{close}`?"),
+            None => "the contract has no such column".to_owned(),
+        });
+    }
+    None
+}
+
+fn fits(data_type: &DataType, transform: &Field<'_, PartitionTransform>) {
+    let chosen = match (transform.get(), transform.is_absent()) {
+        (Some(chosen), _) => *chosen,
+        (None, true) => PartitionTransform::default(),
+        (None, false) => return,
+    };
+    let is_timestamp = matches!(data_type, DataType::Timestamp(_));
+    let problem = match chosen {
+        PartitionTransform::Identity => matches!(
+            data_type,
+            DataType::Json
+                | DataType::List(_)
+                | DataType::Struct(_)
+                | DataType::Map(_)
+                | DataType::Float32
+                | DataType::Float64
+                | DataType::Binary
+        )
+        .then_some("values of this column's type cannot name a partition"),
+        PartitionTransform::Hour => (!is_timestamp).then_some("`hour` needs a timestamp column"),
+        PartitionTransform::Year
+        | PartitionTransform::Month
+        | PartitionTransform::Day
+        | PartitionTransform::Date => (!is_timestamp && !matches!(data_type, DataType::Date))
+            .then_some("this transform needs a date or timestamp column"),
+    };
+    if let Some(message) = problem {
+        transform.refuse(message);
+    }
+}
+
+/// A level's name is the name of a column of the table: it is unique among levels and columns, regardless of case.
+fn names_are_unique(levels: &[Field<'_, String>], columns: &[KnownColumn]) {
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    for name in levels {
+        let Some(text) = name.get() else { continue };
+        if let Some(first) = taken.insert(text, &name.place().path) {
+            name.refuse(format!("this name is taken by `{first}`"));
+        }
+        let same = |column: &&KnownColumn| {
+            column.name.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(text))
+        };
+        if let Some(column) = columns.iter().find(same) {
+            let other = column.name.as_deref().unwrap_or_default();
+            name.refuse(format!("the contract has a column `{other}`: a table cannot have both"));
+        }
+    }
+}

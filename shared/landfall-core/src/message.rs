@@ -1,0 +1,246 @@
+//! What crosses a queue: messages between our functions, and the notice to a client.
+//!
+//! A message names work, never authority: role, bucket, prefix and queue come only from the registry.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::record::{PlanReason, Receipt};
+
+/// A message between landfall's functions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Message {
+    /// Look at a delivery and plan what is due.
+    Plan {
+        /// Form of the message.
+        v: u32,
+        /// The delivery.
+        delivery: String,
+        /// Why.
+        reason: PlanReason,
+    },
+    /// Execute an intent.
+    Merge {
+        /// Form of the message.
+        v: u32,
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+    },
+    /// Publish what an outcome names.
+    Commit {
+        /// Form of the message.
+        v: u32,
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+    },
+    /// Tell the client's queues.
+    Notify {
+        /// Form of the message.
+        v: u32,
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+    },
+}
+
+/// The form of our messages.
+pub const MESSAGE_FORM: u32 = 1;
+
+/// A body that is not a message of this form.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read message: {0}")]
+pub struct MessageError(pub String);
+
+impl Message {
+    /// Asks for a plan.
+    pub fn plan(delivery: &str, reason: PlanReason) -> Self {
+        Self::Plan { v: MESSAGE_FORM, delivery: delivery.to_owned(), reason }
+    }
+
+    /// Asks for the execution of intent `n`.
+    pub fn merge(delivery: &str, n: u64) -> Self {
+        Self::Merge { v: MESSAGE_FORM, delivery: delivery.to_owned(), n }
+    }
+
+    /// Asks for the publication of intent `n`.
+    pub fn commit(delivery: &str, n: u64) -> Self {
+        Self::Commit { v: MESSAGE_FORM, delivery: delivery.to_owned(), n }
+    }
+
+    /// Asks for the notices of intent `n`.
+    pub fn notify(delivery: &str, n: u64) -> Self {
+        Self::Notify { v: MESSAGE_FORM, delivery: delivery.to_owned(), n }
+    }
+
+    /// The body of the message.
+    pub fn to_body(&self) -> String {
+        // These types always serialise.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// When it is not one of our messages, or of a later form.
+    pub fn parse(body: &str) -> Result<Self, MessageError> {
+        let message: Self = serde_json::from_str(body).map_err(|error| MessageError(error.to_string()))?;
+        let (Self::Plan { v, .. } | Self::Merge { v, .. } | Self::Commit { v, .. } | Self::Notify { v, .. }) =
+            &message;
+        if *v != MESSAGE_FORM {
+            return Err(MessageError(format!("form {v}, this build reads form {MESSAGE_FORM}")));
+        }
+        Ok(message)
+    }
+
+    /// The delivery it concerns.
+    pub fn delivery(&self) -> &str {
+        match self {
+            Self::Plan { delivery, .. }
+            | Self::Merge { delivery, .. }
+            | Self::Commit { delivery, .. }
+            | Self::Notify { delivery, .. } => delivery,
+        }
+    }
+}
+
+/// What a client's queue receives: one message per delivery of files. Published as docs/notice.md.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Form of the message: 1.
+    pub version: u32,
+    /// `files_delivered`.
+    pub event: String,
+    /// Stable id of this handing over: `<delivery>/<n>`. The same id may arrive more than once.
+    pub delivery_id: String,
+    /// The delivery.
+    pub delivery: String,
+    /// The dataset's name.
+    pub dataset: String,
+    /// The job id, as in file names and tags.
+    pub job_id: String,
+    /// When the files were complete, UTC.
+    pub delivered_at: Timestamp,
+    /// The contract's version.
+    pub schema_version: u32,
+    /// Rows in all files.
+    pub rows: u64,
+    /// Records that were set aside.
+    pub rejected: u64,
+    /// The files; empty when `files_omitted` says how many there are.
+    pub files: Vec<NoticeFile>,
+    /// Number of files left out because the message would grow past the queue's limit; list the partitions then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_omitted: u64,
+}
+
+/// One delivered file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeFile {
+    /// `s3://bucket/key`.
+    pub uri: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Rows.
+    pub rows: u64,
+    /// CRC-64/NVME of the whole file, 16 hex digits.
+    pub crc64nvme: String,
+    /// Partition values by name; null for Hive's null.
+    pub partition: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The greatest body we send: SQS takes 1,048,576 bytes, a client's queue may be set to less; 240 KiB passes the
+/// limit that was SQS's own until 2025.
+const MAX_NOTICE_BYTES: usize = 240 * 1024;
+
+impl Notice {
+    /// The notice of a receipt.
+    pub fn of(receipt: &Receipt) -> Self {
+        let files: Vec<NoticeFile> = receipt
+            .files
+            .iter()
+            .map(|file| NoticeFile {
+                uri: format!("s3://{}/{}", receipt.bucket, file.key),
+                bytes: file.bytes,
+                rows: file.rows,
+                crc64nvme: file.crc64nvme.clone(),
+                partition: file
+                    .partition
+                    .iter()
+                    .map(|level| (level.name.clone(), level.value.clone().into()))
+                    .collect(),
+            })
+            .collect();
+        let mut notice = Self {
+            version: 1,
+            event: "files_delivered".to_owned(),
+            delivery_id: format!("{}/{}", receipt.delivery, receipt.n),
+            delivery: receipt.delivery.clone(),
+            dataset: receipt.dataset.clone(),
+            job_id: receipt.job_id.clone(),
+            delivered_at: receipt.at,
+            schema_version: receipt.schema_version,
+            rows: receipt.rows,
+            rejected: receipt.rejected,
+            files,
+            files_omitted: 0,
+        };
+        if notice.to_body().len() > MAX_NOTICE_BYTES {
+            notice.files_omitted = notice.files.len() as u64;
+            notice.files.clear();
+        }
+        notice
+    }
+
+    /// The body of the message. Non-ASCII and control characters are escaped: SQS refuses some.
+    pub fn to_body(&self) -> String {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        let mut body = String::with_capacity(json.len());
+        for character in json.chars() {
+            if character.is_ascii() {
+                body.push(character);
+            } else {
+                let mut units = [0_u16; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    body.push_str("\\u");
+                    body.extend(
+                        [12, 8, 4, 0]
+                            .iter()
+                            .filter_map(|shift| char::from_digit(u32::from(*unit >> shift) & 15, 16)),
+                    );
+                }
+            }
+        }
+        body
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_read_as_written() {
+        for message in [
+            Message::plan("a", PlanReason::Flush),
+            Message::merge("a", 1),
+            Message::commit("a", 2),
+            Message::notify("a", 3),
+        ] {
+            assert_eq!(Message::parse(&message.to_body()).expect("parses"), message);
+        }
+        assert_eq!(Message::merge("acme", 1).to_body(), r#"{"kind":"merge","v":1,"delivery":"acme","n":1}"#);
+        assert!(Message::parse(r#"{"kind":"merge","v":2,"delivery":"a","n":1}"#).is_err());
+        assert!(Message::parse("x").is_err());
+    }
+}

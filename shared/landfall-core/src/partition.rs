@@ -1,0 +1,147 @@
+//! Hive partition paths: `name=value/name=value/`, escaped so that a value can never leave its segment.
+//!
+//! | value | segment |
+//! |---|---|
+//! | `2026-05-19` | `dt=2026-05-19` |
+//! | `US/East` | `region=US%2FEast` |
+//! | `a=b` | `k=a%3Db` |
+//! | `..` | `k=%2E%2E` |
+//! | empty or null | `k=__HIVE_DEFAULT_PARTITION__` |
+
+use serde::{Deserialize, Serialize};
+
+/// How Hive writes a null in a path.
+pub const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// One level of a partition: a name and its value; `None` is null (an empty text is null too, as in Hive).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PartitionValue {
+    /// The partition column's name.
+    pub name: String,
+    /// The value before escaping.
+    pub value: Option<String>,
+}
+
+/// The values of all levels, in path order. Empty for a dataset without partitions.
+pub type Partition = Vec<PartitionValue>;
+
+/// Characters that stand for themselves in a value. Everything else is percent-encoded, byte by byte.
+/// A superset of Hive's own escaping list, which leaves `..`, spaces and non-ASCII letters as they are.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'@' | b',' | b'~')
+}
+
+/// Escapes one value for a path segment.
+pub fn escape(value: &str) -> String {
+    let dots_only = !value.is_empty() && value.bytes().all(|byte| byte == b'.');
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if is_plain(byte) && !dots_only {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            for nibble in [byte >> 4, byte & 15] {
+                out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase());
+            }
+        }
+    }
+    out
+}
+
+/// Undoes [`escape`]; `None` when the text is not valid percent-encoded UTF-8.
+pub fn unescape(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The path of a partition, with a trailing slash; empty for no partition.
+pub fn path(partition: &[PartitionValue]) -> String {
+    let mut out = String::new();
+    for level in partition {
+        out.push_str(&level.name);
+        out.push('=');
+        out.push_str(&path_value(level));
+        out.push('/');
+    }
+    out
+}
+
+/// The escaped value of one level as it stands in a path.
+fn path_value(level: &PartitionValue) -> String {
+    match level.value.as_deref() {
+        None | Some("") => HIVE_NULL.to_owned(),
+        Some(value) => escape(value),
+    }
+}
+
+/// The values as a catalog holds them: unescaped, with Hive's text for null.
+pub fn catalog_values(partition: &[PartitionValue]) -> Vec<String> {
+    partition
+        .iter()
+        .map(|level| match level.value.as_deref() {
+            None | Some("") => HIVE_NULL.to_owned(),
+            Some(value) => value.to_owned(),
+        })
+        .collect()
+}
+
+/// The value of `name` in the `name=value` segments of a key, unescaped; `None` when no segment has that name.
+/// The outer option says whether the segment is there, the inner one is null for Hive's null.
+pub fn value_in_key(key: &str, name: &str) -> Option<Option<String>> {
+    let (directories, _) = key.rsplit_once('/')?;
+    directories.split('/').find_map(|segment| {
+        let (left, right) = segment.split_once('=')?;
+        if left != name {
+            return None;
+        }
+        if right == HIVE_NULL || right.is_empty() {
+            return Some(None);
+        }
+        unescape(right).map(Some)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stay_in_their_segment() {
+        for (value, expected) in [
+            ("2026-05-19", "2026-05-19"),
+            ("US/East", "US%2FEast"),
+            ("a=b", "a%3Db"),
+            ("..", "%2E%2E"),
+            ("é", "%C3%A9"),
+            ("100%", "100%25"),
+        ] {
+            assert_eq!(escape(value), expected);
+            assert_eq!(unescape(expected).as_deref(), Some(value));
+        }
+    }
+
+    #[test]
+    fn null_and_empty_share_hives_name() {
+        let level = |value: Option<&str>| PartitionValue { name: "k".into(), value: value.map(Into::into) };
+        assert_eq!(path(&[level(None)]), "k=__HIVE_DEFAULT_PARTITION__/");
+        assert_eq!(path(&[level(Some(""))]), "k=__HIVE_DEFAULT_PARTITION__/");
+    }
+
+    #[test]
+    fn keys_give_their_values() {
+        assert_eq!(value_in_key("a/dt=2026-01-02/x.jsonl", "dt"), Some(Some("2026-01-02".into())));
+        assert_eq!(value_in_key("a/region=US%2FEast/x", "region"), Some(Some("US/East".into())));
+        assert_eq!(value_in_key("a/x", "dt"), None);
+        assert_eq!(value_in_key("a/dt=1", "dt"), None);
+    }
+}

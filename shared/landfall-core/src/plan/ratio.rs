@@ -1,0 +1,83 @@
+//! How large a file its inputs will make: output bytes per listed byte, learned from outcomes.
+
+use std::collections::BTreeMap;
+
+/// The form of a staged object, as its name suggests. Only the prediction of sizes trusts a name; the engine
+/// looks at the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum InputForm {
+    /// Plain text.
+    Plain,
+    /// gzip, zstd or Parquet.
+    Compressed,
+}
+
+/// The form a key's ending suggests.
+pub fn input_form(key: &str) -> InputForm {
+    let ending = key.rsplit('.').next().unwrap_or_default();
+    if ["gz", "gzip", "zst", "zstd", "parquet"].iter().any(|known| ending.eq_ignore_ascii_case(known)) {
+        InputForm::Compressed
+    } else {
+        InputForm::Plain
+    }
+}
+
+/// How many outcomes a learned ratio needs.
+const ENOUGH: u64 = 3;
+
+/// Sums over recent outcomes of one delivery.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ratios {
+    seen: BTreeMap<InputForm, Seen>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Seen {
+    outcomes: u64,
+    listed: u64,
+    output: u64,
+    raw: u64,
+}
+
+impl Ratios {
+    /// Learns from an outcome whose inputs were all of one form: bytes listed, decoded and written.
+    pub fn learn(&mut self, form: InputForm, listed: u64, raw: u64, output: u64) {
+        if listed == 0 {
+            return;
+        }
+        let seen = self.seen.entry(form).or_default();
+        seen.outcomes += 1;
+        seen.listed = seen.listed.saturating_add(listed);
+        seen.output = seen.output.saturating_add(output);
+        seen.raw = seen.raw.saturating_add(raw);
+    }
+
+    /// Predicted output of `listed` bytes. Before three outcomes: an eighth of plain text, all of compressed.
+    pub fn output_bytes(&self, form: InputForm, listed: u64) -> u64 {
+        match self.learned(form) {
+            Some(seen) => scale(listed, seen.output, seen.listed),
+            None => match form {
+                InputForm::Plain => listed / 8,
+                InputForm::Compressed => listed,
+            },
+        }
+    }
+
+    /// Predicted decoded bytes of `listed` bytes. Before three outcomes: ten times of compressed.
+    pub fn raw_bytes(&self, form: InputForm, listed: u64) -> u64 {
+        match (form, self.learned(form)) {
+            (InputForm::Plain, _) => listed,
+            (InputForm::Compressed, Some(seen)) => scale(listed, seen.raw, seen.listed),
+            (InputForm::Compressed, None) => listed.saturating_mul(10),
+        }
+    }
+
+    fn learned(&self, form: InputForm) -> Option<&Seen> {
+        self.seen.get(&form).filter(|seen| seen.outcomes >= ENOUGH && seen.listed > 0)
+    }
+}
+
+fn scale(value: u64, numerator: u64, denominator: u64) -> u64 {
+    let scaled = u128::from(value) * u128::from(numerator) / u128::from(denominator.max(1));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
