@@ -1,0 +1,224 @@
+//! Columns while they grow: plain vectors that a refused row is cut off from again, turned into arrow arrays at the end.
+
+mod build;
+mod nested;
+
+pub(crate) use nested::{Field, ListNode, MapNode, StructNode};
+
+use arrow_buffer::NullBufferBuilder;
+use landfall_core::contract::TimeFormat;
+use landfall_core::data_type::{DataType, TimeUnit};
+
+/// Values of one width, with their nulls.
+#[derive(Debug)]
+pub(crate) struct Flat<T> {
+    pub(crate) values: Vec<T>,
+    nulls: NullBufferBuilder,
+}
+
+impl<T: Copy + Default> Flat<T> {
+    pub(crate) fn new() -> Self {
+        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0) }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, value: T) {
+        self.values.push(value);
+        self.nulls.append_non_null();
+    }
+
+    #[inline]
+    fn push_null(&mut self) {
+        self.values.push(T::default());
+        self.nulls.append_null();
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.values.truncate(length);
+        self.nulls.truncate(length);
+    }
+
+    /// The last value, unless it is null.
+    pub(crate) fn last(&self) -> Option<T> {
+        let index = self.values.len().checked_sub(1)?;
+        if self.nulls.is_valid(index) { self.values.last().copied() } else { None }
+    }
+}
+
+/// Texts or byte strings, with their nulls.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    /// The bytes of all values; the value that is being read is appended here, then closed.
+    pub(crate) bytes: Vec<u8>,
+    /// Where each value begins, and where the last one ends.
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+impl Texts {
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::new(), offsets: vec![0], nulls: NullBufferBuilder::new(0) }
+    }
+
+    /// Makes what was appended to `bytes` the next value. The columns of unwritten rows stay far below 2 GiB, by
+    /// [`crate::limits`].
+    #[inline]
+    pub(crate) fn close(&mut self) {
+        self.offsets.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
+        self.nulls.append_non_null();
+    }
+
+    fn push_null(&mut self) {
+        self.offsets.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
+        self.nulls.append_null();
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.offsets.truncate(length + 1);
+        let end = self.offsets.last().copied().unwrap_or(0);
+        self.bytes.truncate(usize::try_from(end).unwrap_or(0));
+        self.nulls.truncate(length);
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// The last value, unless it is null.
+    pub(crate) fn last(&self) -> Option<&[u8]> {
+        let index = self.len().checked_sub(1)?;
+        if !self.nulls.is_valid(index) {
+            return None;
+        }
+        let start = usize::try_from(*self.offsets.get(index)?).ok()?;
+        self.bytes.get(start..)
+    }
+}
+
+/// One column, or one level of a nested one.
+#[derive(Debug)]
+pub(crate) enum Node {
+    Bool(Flat<bool>),
+    Int { bits: u8, values: Flat<i64> },
+    UInt { bits: u8, values: Flat<u64> },
+    Float32(Flat<f32>),
+    Float64(Flat<f64>),
+    Decimal { precision: u8, scale: u8, values: Flat<i128> },
+    Text(Texts),
+    Binary(Texts),
+    Json(Texts),
+    Date { format: TimeFormat, values: Flat<i32> },
+    Time { unit: TimeUnit, values: Flat<i64> },
+    Timestamp { unit: TimeUnit, format: TimeFormat, values: Flat<i64> },
+    List(Box<ListNode>),
+    Struct(Box<StructNode>),
+    Map(Box<MapNode>),
+}
+
+impl Node {
+    /// An empty column of a type; `format` holds for every date and timestamp in it.
+    pub(crate) fn new(data_type: &DataType, format: TimeFormat) -> Self {
+        match data_type {
+            DataType::Bool => Self::Bool(Flat::new()),
+            DataType::Int(bits) => Self::Int { bits: *bits, values: Flat::new() },
+            DataType::UInt(bits) => Self::UInt { bits: *bits, values: Flat::new() },
+            DataType::Float32 => Self::Float32(Flat::new()),
+            DataType::Float64 => Self::Float64(Flat::new()),
+            DataType::Decimal(precision, scale) => {
+                Self::Decimal { precision: *precision, scale: *scale, values: Flat::new() }
+            }
+            DataType::String => Self::Text(Texts::new()),
+            DataType::Binary => Self::Binary(Texts::new()),
+            DataType::Json => Self::Json(Texts::new()),
+            DataType::Date => Self::Date { format, values: Flat::new() },
+            DataType::Time(unit) => Self::Time { unit: *unit, values: Flat::new() },
+            DataType::Timestamp(unit) => Self::Timestamp { unit: *unit, format, values: Flat::new() },
+            DataType::List(item) => Self::List(Box::new(ListNode::new(item, format))),
+            DataType::Struct(members) => {
+                let fields = members
+                    .iter()
+                    .map(|(name, member)| Field::new(name, name, Self::new(member, format), true, None));
+                Self::Struct(Box::new(StructNode::new(fields.collect())))
+            }
+            DataType::Map(value) => Self::Map(Box::new(MapNode::new(value, format))),
+        }
+    }
+
+    /// Appends a null.
+    pub(crate) fn push_null(&mut self) {
+        match self {
+            Self::Bool(values) => values.push_null(),
+            Self::Int { values, .. } | Self::Time { values, .. } | Self::Timestamp { values, .. } => {
+                values.push_null();
+            }
+            Self::UInt { values, .. } => values.push_null(),
+            Self::Float32(values) => values.push_null(),
+            Self::Float64(values) => values.push_null(),
+            Self::Decimal { values, .. } => values.push_null(),
+            Self::Date { values, .. } => values.push_null(),
+            Self::Text(texts) | Self::Binary(texts) | Self::Json(texts) => texts.push_null(),
+            Self::List(list) => list.push_null(),
+            Self::Struct(members) => members.push_null(),
+            Self::Map(map) => map.push_null(),
+        }
+    }
+
+    /// Cuts the column back to `length` values.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        match self {
+            Self::Bool(values) => values.truncate(length),
+            Self::Int { values, .. } | Self::Time { values, .. } | Self::Timestamp { values, .. } => {
+                values.truncate(length);
+            }
+            Self::UInt { values, .. } => values.truncate(length),
+            Self::Float32(values) => values.truncate(length),
+            Self::Float64(values) => values.truncate(length),
+            Self::Decimal { values, .. } => values.truncate(length),
+            Self::Date { values, .. } => values.truncate(length),
+            Self::Text(texts) | Self::Binary(texts) | Self::Json(texts) => texts.truncate(length),
+            Self::List(list) => list.truncate(length),
+            Self::Struct(members) => members.truncate(length),
+            Self::Map(map) => map.truncate(length),
+        }
+    }
+
+    /// The number of values.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bool(values) => values.values.len(),
+            Self::Int { values, .. } | Self::Time { values, .. } | Self::Timestamp { values, .. } => {
+                values.values.len()
+            }
+            Self::UInt { values, .. } => values.values.len(),
+            Self::Float32(values) => values.values.len(),
+            Self::Float64(values) => values.values.len(),
+            Self::Decimal { values, .. } => values.values.len(),
+            Self::Date { values, .. } => values.values.len(),
+            Self::Text(texts) | Self::Binary(texts) | Self::Json(texts) => texts.len(),
+            Self::List(list) => list.len(),
+            Self::Struct(members) => members.len(),
+            Self::Map(map) => map.len(),
+        }
+    }
+
+    /// The bytes that one value takes here beside those of its text: what a record can make us spend without being long.
+    pub(crate) fn slot_bytes(&self) -> u64 {
+        match self {
+            Self::Bool(_) => 2,
+            Self::Float32(_)
+            | Self::Date { .. }
+            | Self::Text(_)
+            | Self::Binary(_)
+            | Self::Json(_)
+            | Self::List(_)
+            | Self::Map(_) => 5,
+            Self::Int { .. }
+            | Self::UInt { .. }
+            | Self::Float64(_)
+            | Self::Time { .. }
+            | Self::Timestamp { .. } => 9,
+            Self::Decimal { .. } => 17,
+            Self::Struct(members) => members.slot_bytes(),
+        }
+    }
+}

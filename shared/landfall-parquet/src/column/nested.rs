@@ -1,0 +1,200 @@
+//! Columns of columns: lists, structs and maps.
+
+use std::collections::HashMap;
+
+use arrow_buffer::NullBufferBuilder;
+use landfall_core::contract::TimeFormat;
+use landfall_core::data_type::DataType;
+
+use super::{Node, Texts};
+use crate::rules::Rules;
+
+/// Where the elements of lists or maps begin, with their nulls.
+#[derive(Debug)]
+pub(crate) struct Spans {
+    pub(super) offsets: Vec<i32>,
+    pub(super) nulls: NullBufferBuilder,
+}
+
+impl Spans {
+    fn new() -> Self {
+        Self { offsets: vec![0], nulls: NullBufferBuilder::new(0) }
+    }
+
+    /// Ends a value whose elements reach up to `end`.
+    fn close(&mut self, end: usize) {
+        self.offsets.push(i32::try_from(end).unwrap_or(i32::MAX));
+        self.nulls.append_non_null();
+    }
+
+    fn push_null(&mut self) {
+        let end = self.offsets.last().copied().unwrap_or(0);
+        self.offsets.push(end);
+        self.nulls.append_null();
+    }
+
+    /// Cuts back to `length` values; answers how many elements remain.
+    fn truncate(&mut self, length: usize) -> usize {
+        self.offsets.truncate(length + 1);
+        self.nulls.truncate(length);
+        usize::try_from(self.offsets.last().copied().unwrap_or(0)).unwrap_or(0)
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+}
+
+/// A list column.
+#[derive(Debug)]
+pub(crate) struct ListNode {
+    pub(super) spans: Spans,
+    /// The elements of all lists.
+    pub(crate) item: Node,
+    /// What one more element costs.
+    pub(crate) element_bytes: u64,
+}
+
+impl ListNode {
+    pub(super) fn new(item: &DataType, format: TimeFormat) -> Self {
+        let item = Node::new(item, format);
+        Self { spans: Spans::new(), element_bytes: item.slot_bytes(), item }
+    }
+
+    /// Ends the list whose elements were just appended to `item`.
+    pub(crate) fn close(&mut self) {
+        self.spans.close(self.item.len());
+    }
+
+    pub(super) fn push_null(&mut self) {
+        self.spans.push_null();
+    }
+
+    pub(super) fn truncate(&mut self, length: usize) {
+        let elements = self.spans.truncate(length);
+        self.item.truncate(elements);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+}
+
+/// A map column.
+#[derive(Debug)]
+pub(crate) struct MapNode {
+    pub(super) spans: Spans,
+    /// The keys of all maps.
+    pub(crate) keys: Texts,
+    /// Their values.
+    pub(crate) values: Node,
+    /// What one more entry costs.
+    pub(crate) element_bytes: u64,
+}
+
+impl MapNode {
+    pub(super) fn new(value: &DataType, format: TimeFormat) -> Self {
+        let values = Node::new(value, format);
+        Self { spans: Spans::new(), keys: Texts::new(), element_bytes: values.slot_bytes() + 5, values }
+    }
+
+    /// Ends the map whose entries were just appended.
+    pub(crate) fn close(&mut self) {
+        self.spans.close(self.values.len());
+    }
+
+    pub(super) fn push_null(&mut self) {
+        self.spans.push_null();
+    }
+
+    pub(super) fn truncate(&mut self, length: usize) {
+        let entries = self.spans.truncate(length);
+        self.keys.truncate(entries);
+        self.values.truncate(entries);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+}
+
+/// A member of a struct, or a column of the record.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// The name in the file.
+    pub(crate) name: String,
+    /// The key in the record.
+    pub(crate) source: Box<[u8]>,
+    pub(crate) node: Node,
+    pub(crate) nullable: bool,
+    pub(crate) rules: Option<Rules>,
+    /// The last struct this member was seen in.
+    pub(crate) seen: u64,
+}
+
+impl Field {
+    pub(crate) fn new(name: &str, source: &str, node: Node, nullable: bool, rules: Option<Rules>) -> Self {
+        Self { name: name.to_owned(), source: source.as_bytes().into(), node, nullable, rules, seen: 0 }
+    }
+}
+
+/// A struct column, or the record itself.
+#[derive(Debug)]
+pub(crate) struct StructNode {
+    pub(crate) fields: Vec<Field>,
+    /// The fields by key. Only looked up, never walked: its order is of no consequence.
+    lookup: HashMap<Box<[u8]>, usize>,
+    /// How many structs were begun.
+    pub(crate) generation: u64,
+    pub(super) nulls: NullBufferBuilder,
+    length: usize,
+}
+
+impl StructNode {
+    pub(crate) fn new(fields: Vec<Field>) -> Self {
+        let lookup = fields.iter().enumerate().map(|(index, field)| (field.source.clone(), index)).collect();
+        Self { fields, lookup, generation: 0, nulls: NullBufferBuilder::new(0), length: 0 }
+    }
+
+    /// The field of a key. `hint` is the field that comes next if the record has the contract's order.
+    #[inline]
+    pub(crate) fn find(&self, key: &[u8], hint: usize) -> Option<usize> {
+        if self.fields.get(hint).is_some_and(|field| *field.source == *key) {
+            return Some(hint);
+        }
+        self.lookup.get(key).copied()
+    }
+
+    /// Ends a struct all of whose fields got a value or null.
+    pub(crate) fn close(&mut self) {
+        self.length += 1;
+        self.nulls.append_non_null();
+    }
+
+    pub(super) fn push_null(&mut self) {
+        for field in &mut self.fields {
+            field.node.push_null();
+        }
+        self.length += 1;
+        self.nulls.append_null();
+    }
+
+    /// Cuts all fields back to `length` values.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        for field in &mut self.fields {
+            field.node.truncate(length);
+        }
+        self.length = length;
+        self.nulls.truncate(length);
+    }
+
+    /// The number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// What one more struct costs.
+    pub(crate) fn slot_bytes(&self) -> u64 {
+        1 + self.fields.iter().map(|field| field.node.slot_bytes()).sum::<u64>()
+    }
+}

@@ -1,0 +1,217 @@
+//! From staged bytes to decoded ones. What an object is, its content tells, never its name.
+//!
+//! | begins with | is read as |
+//! |---|---|
+//! | `1f 8b` | gzip, any number of members, zeros after the last one |
+//! | a zstd frame or skippable frame | zstd, any number of frames |
+//! | bzip2, xz, lz4, zip, Parquet, framed snappy, UTF-16 or UTF-32 with a byte order mark | refused: `unsupported_format` |
+//! | anything else | plain lines |
+//!
+//! What comes out of gzip or zstd must be plain: data that is compressed twice is refused.
+
+mod gzip;
+mod zstd;
+
+use crate::fault::QuarantineReason;
+use crate::limits;
+use crate::merge::Stop;
+
+pub(crate) use gzip::Gzip;
+pub(crate) use zstd::Zstd;
+
+/// Decoded bytes handed over at once.
+const OUT_BYTES: usize = 64 * 1024;
+
+/// How many bytes tell all kinds apart.
+const HEAD_BYTES: usize = 10;
+
+/// Takes decoded bytes.
+pub(crate) type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), Stop> + 'a;
+
+/// What the first bytes of an object say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Gzip,
+    Zstd,
+    Unsupported(&'static str),
+}
+
+fn kind(head: &[u8]) -> Kind {
+    match head {
+        [0x1f, 0x8b, ..] => Kind::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Kind::Zstd,
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Kind::Unsupported("bzip2"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Kind::Unsupported("xz"),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Kind::Unsupported("lz4"),
+        [b'P', b'K', 3, 4, ..] => Kind::Unsupported("zip"),
+        [b'P', b'A', b'R', b'1' | b'E', ..] => Kind::Unsupported("Parquet"),
+        [0xff, 0x06, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y'] => Kind::Unsupported("framed snappy"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Kind::Unsupported("UTF-16 or UTF-32"),
+        [0, 0, 0xfe, 0xff, ..] => Kind::Unsupported("UTF-32"),
+        _ => Kind::Plain,
+    }
+}
+
+/// The bytes gathered until the kind is told; afterwards the kind.
+#[derive(Debug)]
+struct Head {
+    bytes: Vec<u8>,
+    told: Option<Kind>,
+}
+
+impl Head {
+    fn new() -> Self {
+        Self { bytes: Vec::new(), told: None }
+    }
+
+    /// Adds bytes. Answers the kind as soon as it is sure, or when this is the end.
+    fn tell(&mut self, chunk: &mut &[u8], end: bool) -> Option<Kind> {
+        if self.told.is_none() {
+            let wanted = HEAD_BYTES.saturating_sub(self.bytes.len());
+            let (taken, rest) = chunk.split_at_checked(wanted).unwrap_or((chunk, &[]));
+            self.bytes.extend_from_slice(taken);
+            *chunk = rest;
+            if end || self.bytes.len() >= HEAD_BYTES {
+                self.told = Some(kind(&self.bytes));
+            }
+        }
+        self.told
+    }
+}
+
+/// The decoder of one object.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    head: Head,
+    codec: Option<Codec>,
+    /// Staged bytes taken so far.
+    taken: u64,
+    check: Check,
+}
+
+#[derive(Debug)]
+enum Codec {
+    Plain,
+    Gzip(Box<Gzip>),
+    Zstd(Box<Zstd>),
+}
+
+/// What holds for decoded bytes of every kind.
+#[derive(Debug)]
+struct Check {
+    decoded: u64,
+    /// The head of what a codec gives; unused for plain objects.
+    inner: Head,
+    compressed: bool,
+}
+
+impl Check {
+    /// Hands decoded bytes on, within the limits. `taken` is what was read for them.
+    fn pass(&mut self, mut bytes: &[u8], taken: u64, end: bool, sink: &mut Sink<'_>) -> Result<(), Stop> {
+        self.decoded = self.decoded.saturating_add(bytes.len() as u64);
+        if self.decoded > limits::OBJECT_BYTES {
+            return Err(Stop::quarantine(
+                QuarantineReason::ObjectTooLarge,
+                "more decoded bytes than the limit",
+            ));
+        }
+        if !self.compressed {
+            return sink(bytes);
+        }
+        let allowed = taken.saturating_mul(limits::EXPANSION_RATIO).max(limits::EXPANSION_FLOOR);
+        if self.decoded > allowed {
+            return Err(Stop::quarantine(
+                QuarantineReason::ExpansionRatio,
+                "more decoded bytes per compressed byte than the limit",
+            ));
+        }
+        let before = self.inner.told.is_some();
+        match self.inner.tell(&mut bytes, end) {
+            None => return Ok(()),
+            Some(Kind::Plain) => {}
+            Some(Kind::Gzip) => return Err(twice("gzip")),
+            Some(Kind::Zstd) => return Err(twice("zstd")),
+            Some(Kind::Unsupported(name)) => return Err(unsupported(name)),
+        }
+        if !before {
+            sink(&std::mem::take(&mut self.inner.bytes))?;
+        }
+        sink(bytes)
+    }
+}
+
+fn twice(name: &'static str) -> Stop {
+    Stop::quarantine(QuarantineReason::UnsupportedFormat, format!("the decompressed content is {name} again"))
+}
+
+fn unsupported(name: &'static str) -> Stop {
+    Stop::quarantine(QuarantineReason::UnsupportedFormat, format!("the content is {name}, which is not read"))
+}
+
+impl Decoder {
+    pub(crate) fn new() -> Self {
+        let check = Check { decoded: 0, inner: Head::new(), compressed: true };
+        Self { head: Head::new(), codec: None, taken: 0, check }
+    }
+
+    /// Decoded bytes so far.
+    pub(crate) fn decoded(&self) -> u64 {
+        self.check.decoded
+    }
+
+    /// Decodes the next staged bytes.
+    pub(crate) fn push(&mut self, mut chunk: &[u8], sink: &mut Sink<'_>) -> Result<(), Stop> {
+        if self.codec.is_none() {
+            self.begin(&mut chunk, false, sink)?;
+        }
+        self.feed(chunk, sink)
+    }
+
+    /// The object ends here.
+    pub(crate) fn finish(&mut self, sink: &mut Sink<'_>) -> Result<(), Stop> {
+        if self.codec.is_none() {
+            self.begin(&mut &[][..], true, sink)?;
+        }
+        match &mut self.codec {
+            Some(Codec::Gzip(gzip)) => gzip.finish()?,
+            Some(Codec::Zstd(zstd)) => zstd.finish()?,
+            Some(Codec::Plain) | None => {}
+        }
+        self.check.pass(&[], self.taken, true, sink)
+    }
+
+    /// Tells the kind, if it can be told yet, and decodes the bytes it was told by.
+    fn begin(&mut self, chunk: &mut &[u8], end: bool, sink: &mut Sink<'_>) -> Result<(), Stop> {
+        let Some(kind) = self.head.tell(chunk, end) else { return Ok(()) };
+        self.check.compressed = kind != Kind::Plain;
+        self.codec = Some(match kind {
+            Kind::Plain => Codec::Plain,
+            Kind::Gzip => Codec::Gzip(Box::new(Gzip::new())),
+            Kind::Zstd => Codec::Zstd(Box::new(Zstd::new()?)),
+            Kind::Unsupported(name) => return Err(unsupported(name)),
+        });
+        let head = std::mem::take(&mut self.head.bytes);
+        self.feed(&head, sink)
+    }
+
+    fn feed(&mut self, chunk: &[u8], sink: &mut Sink<'_>) -> Result<(), Stop> {
+        let Self { codec, check, taken, .. } = self;
+        let before = *taken;
+        match codec {
+            None => return Ok(()),
+            Some(Codec::Plain) => check.pass(chunk, 0, false, sink)?,
+            Some(Codec::Gzip(gzip)) => {
+                gzip.push(chunk, &mut |bytes, read| check.pass(bytes, before + read, false, sink))?;
+            }
+            Some(Codec::Zstd(zstd)) => {
+                zstd.push(chunk, &mut |bytes, read| check.pass(bytes, before + read, false, sink))?;
+            }
+        }
+        *taken = before.saturating_add(chunk.len() as u64);
+        Ok(())
+    }
+}
+
+/// Takes decoded bytes, and how much of the chunk was read for them.
+pub(crate) type CodecSink<'a> = dyn FnMut(&[u8], u64) -> Result<(), Stop> + 'a;

@@ -1,0 +1,250 @@
+//! What is wrong with a record or an object, as codes that never change their meaning.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Why a record was rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ViolationCode {
+    /// The line is not UTF-8.
+    InvalidUtf8,
+    /// The line is not one JSON value (RFC 8259).
+    InvalidJson,
+    /// Arrays and objects nest deeper than [`crate::limits::DEPTH`].
+    TooDeep,
+    /// The line is JSON, but no object.
+    NotAnObject,
+    /// An object holds one key twice.
+    DuplicateKey,
+    /// A member that the contract does not name.
+    UnknownField,
+    /// A column that must have a value has none.
+    MissingValue,
+    /// A value of another JSON type, or a number that is no integer where one is wanted.
+    WrongType,
+    /// A text that is not written in the declared form.
+    InvalidFormat,
+    /// A number or time with more digits than the column can hold.
+    Inexact,
+    /// A value outside the range of its type or of the contract.
+    OutOfRange,
+    /// A text with too few characters.
+    TooShort,
+    /// A text with too many characters.
+    TooLong,
+    /// A text that the contract's pattern does not match.
+    PatternMismatch,
+    /// A value that is not among the allowed ones.
+    NotInEnum,
+    /// A record whose columns would take more than [`crate::limits::ROW_WEIGHT`].
+    RowTooLarge,
+    /// Partition values too long for a key.
+    PartitionTooLong,
+}
+
+impl ViolationCode {
+    /// The machine-readable code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::InvalidJson => "invalid_json",
+            Self::TooDeep => "too_deep",
+            Self::NotAnObject => "not_an_object",
+            Self::DuplicateKey => "duplicate_key",
+            Self::UnknownField => "unknown_field",
+            Self::MissingValue => "missing_value",
+            Self::WrongType => "wrong_type",
+            Self::InvalidFormat => "invalid_format",
+            Self::Inexact => "inexact",
+            Self::OutOfRange => "out_of_range",
+            Self::TooShort => "too_short",
+            Self::TooLong => "too_long",
+            Self::PatternMismatch => "pattern_mismatch",
+            Self::NotInEnum => "not_in_enum",
+            Self::RowTooLarge => "row_too_large",
+            Self::PartitionTooLong => "partition_too_long",
+        }
+    }
+}
+
+impl fmt::Display for ViolationCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why an object was set aside as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum QuarantineReason {
+    /// A gzip member's header is wrong.
+    GzipHeader,
+    /// The deflate data of a gzip member is corrupt.
+    GzipData,
+    /// The CRC-32 of a gzip member does not match its data.
+    GzipChecksum,
+    /// The length at the end of a gzip member does not match its data.
+    GzipLength,
+    /// The object ends inside a gzip member.
+    GzipTruncated,
+    /// After the last gzip member stands something that is neither a member nor zero padding.
+    GzipTrailingBytes,
+    /// A zstd frame is corrupt, or needs more memory than the default limit.
+    ZstdData,
+    /// The object ends inside a zstd frame.
+    ZstdTruncated,
+    /// After the last zstd frame stands something that is no frame.
+    ZstdTrailingBytes,
+    /// The content is of a kind the engine does not read, or is compressed twice.
+    UnsupportedFormat,
+    /// More than [`crate::limits::EXPANSION_RATIO`] decoded bytes per compressed byte.
+    ExpansionRatio,
+    /// More than [`crate::limits::OBJECT_BYTES`] decoded.
+    ObjectTooLarge,
+    /// A line longer than [`crate::limits::LINE_BYTES`].
+    LineTooLong,
+    /// More than [`crate::limits::REJECTED_ROWS`] rejected rows.
+    TooManyRejected,
+    /// More than [`crate::limits::PARTITIONS`] partitions.
+    TooManyPartitions,
+    /// A record breaks the contract, and its policy is `strict`.
+    Violation(ViolationCode),
+}
+
+impl QuarantineReason {
+    /// The machine-readable code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GzipHeader => "gzip_header",
+            Self::GzipData => "gzip_data",
+            Self::GzipChecksum => "gzip_checksum",
+            Self::GzipLength => "gzip_length",
+            Self::GzipTruncated => "gzip_truncated",
+            Self::GzipTrailingBytes => "gzip_trailing_bytes",
+            Self::ZstdData => "zstd_data",
+            Self::ZstdTruncated => "zstd_truncated",
+            Self::ZstdTrailingBytes => "zstd_trailing_bytes",
+            Self::UnsupportedFormat => "unsupported_format",
+            Self::ExpansionRatio => "expansion_ratio",
+            Self::ObjectTooLarge => "object_too_large",
+            Self::LineTooLong => "line_too_long",
+            Self::TooManyRejected => "too_many_rejected",
+            Self::TooManyPartitions => "too_many_partitions",
+            Self::Violation(code) => code.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for QuarantineReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A place in a decoded object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The line, from 1; blank lines count.
+    pub line: u64,
+    /// The byte, from 0.
+    pub byte_offset: u64,
+}
+
+/// An object that was set aside as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Why.
+    pub reason: QuarantineReason,
+    /// What exactly. Holds no content of the object.
+    pub detail: String,
+    /// Where in the decoded object, when it could be decoded that far.
+    pub position: Option<Position>,
+    /// Rows it was seen to hold before it was given up, good and rejected ones.
+    pub rows: u64,
+}
+
+/// What became of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputVerdict {
+    /// Its rows are in the files, but for the rejected ones.
+    Merged {
+        /// Rows accepted. May be 0 when every row was rejected.
+        rows: u64,
+        /// Rows rejected.
+        rejected: u64,
+    },
+    /// It holds no byte, or blank lines only.
+    Empty,
+    /// None of its rows is in any file.
+    Quarantined(Quarantine),
+}
+
+/// A record that the contract cannot hold, kept with its reason.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// The index of the input, as given to `begin_input`.
+    pub input: usize,
+    /// The key of the input.
+    pub key: Arc<str>,
+    /// The line in the decoded object, from 1.
+    pub line: u64,
+    /// Where the fault stands in the decoded object, in bytes from 0.
+    pub byte_offset: u64,
+    /// What is wrong.
+    pub code: ViolationCode,
+    /// The column, where the fault belongs to one; members within it after a dot.
+    pub column: Option<String>,
+    /// What exactly. Holds no content of the record.
+    pub detail: String,
+    /// The whole line as it stands in the decoded object, without its newline. May be other than UTF-8.
+    pub raw: Bytes,
+}
+
+impl fmt::Display for RejectedRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in line {} (byte {}) of {}", self.code, self.line, self.byte_offset, self.key)?;
+        if let Some(column) = &self.column {
+            write!(f, ", column {column}")?;
+        }
+        write!(f, ": {}", self.detail)
+    }
+}
+
+/// Shows no content of the record: debug output ends up in logs.
+impl fmt::Debug for RejectedRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RejectedRow({self}; {} bytes)", self.raw.len())
+    }
+}
+
+/// The first fault of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) code: ViolationCode,
+    /// Where in the line, in bytes.
+    pub(crate) at: usize,
+    pub(crate) column: Option<String>,
+    pub(crate) detail: Cow<'static, str>,
+}
+
+/// Boxed: the good path carries a pointer.
+pub(crate) type Checked<T> = Result<T, Box<Fault>>;
+
+impl Fault {
+    #[cold]
+    pub(crate) fn new(code: ViolationCode, at: usize, detail: impl Into<Cow<'static, str>>) -> Box<Self> {
+        Box::new(Self { code, at, column: None, detail: detail.into() })
+    }
+
+    /// The same fault, seen from one level further out.
+    #[cold]
+    pub(crate) fn within(mut self: Box<Self>, name: &str) -> Box<Self> {
+        self.column = Some(match self.column.take() {
+            None => name.to_owned(),
+            Some(inner) => format!("{name}.{inner}"),
+        });
+        self
+    }
+}

@@ -1,0 +1,279 @@
+//! Tokens: white space, literals, numbers, strings. Every byte a token covers is checked.
+
+use crate::fault::{Checked, Fault, ViolationCode};
+use crate::limits;
+
+/// A place in a line, and how deep in it.
+#[derive(Debug)]
+pub(crate) struct Cursor<'a> {
+    bytes: &'a [u8],
+    pub(crate) at: usize,
+    depth: usize,
+}
+
+/// The inside of a string token, still escaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Whether any backslash stands in it.
+    pub(crate) escaped: bool,
+}
+
+/// A number token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Number {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Neither fraction nor exponent is written.
+    pub(crate) integer: bool,
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = ONES * 0x80;
+
+/// The bytes of a word that equal `byte`, as high bits; exact up to the first one.
+fn equal(word: u64, byte: u8) -> u64 {
+    let difference = word ^ (ONES * u64::from(byte));
+    difference.wrapping_sub(ONES) & !difference & HIGHS
+}
+
+/// The bytes of a word that end or interrupt a string, as high bits; exact up to the first one.
+fn special(word: u64) -> u64 {
+    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+    control | equal(word, b'"') | equal(word, b'\\')
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, depth: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// The bytes of a token.
+    #[inline]
+    pub(crate) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// Takes `wanted` if it is next.
+    #[inline]
+    pub(crate) fn accept(&mut self, wanted: u8) -> bool {
+        let found = self.peek() == Some(wanted);
+        self.at += usize::from(found);
+        found
+    }
+
+    #[cold]
+    pub(crate) fn invalid(&self, detail: &'static str) -> Box<Fault> {
+        Fault::new(ViolationCode::InvalidJson, self.at, detail)
+    }
+
+    /// Takes the byte that must come next.
+    #[inline]
+    pub(crate) fn expect(&mut self, wanted: u8, detail: &'static str) -> Checked<()> {
+        if self.accept(wanted) { Ok(()) } else { Err(self.invalid(detail)) }
+    }
+
+    /// Enters an array or object.
+    #[inline]
+    pub(crate) fn enter(&mut self) -> Checked<()> {
+        self.depth += 1;
+        if self.depth > limits::DEPTH {
+            return Err(Fault::new(ViolationCode::TooDeep, self.at, "arrays and objects nest too deeply"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Leaves an array or object whose closing byte is taken already.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// After an element: true when another one follows (its comma is taken), false when `close` is taken.
+    #[inline]
+    pub(crate) fn another(&mut self, close: u8, detail: &'static str) -> Checked<bool> {
+        self.space();
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                self.space();
+                Ok(true)
+            }
+            Some(byte) if byte == close => {
+                self.at += 1;
+                self.leave();
+                Ok(false)
+            }
+            _ => Err(self.invalid(detail)),
+        }
+    }
+
+    /// Takes `true`, `false` or `null`.
+    pub(crate) fn literal(&mut self, word: &'static str) -> Checked<()> {
+        let end = self.at + word.len();
+        if self.bytes.get(self.at..end) != Some(word.as_bytes()) {
+            return Err(self.invalid("expected a JSON value"));
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    /// Takes a string; its opening quote is next.
+    pub(crate) fn string(&mut self) -> Checked<Text> {
+        self.expect(b'"', "expected a string")?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.skip_plain();
+            match self.peek() {
+                Some(b'"') => {
+                    let end = self.at;
+                    self.at += 1;
+                    return Ok(Text { start, end, escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err(self.invalid("a control character stands unescaped in a string")),
+                None => return Err(self.invalid("a string does not end")),
+            }
+        }
+    }
+
+    /// Skips bytes that stand for themselves in a string.
+    #[inline]
+    fn skip_plain(&mut self) {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let (words, tail) = rest.as_chunks::<8>();
+        for word in words {
+            let found = special(u64::from_le_bytes(*word));
+            if found != 0 {
+                self.at += (found.trailing_zeros() / 8) as usize;
+                return;
+            }
+            self.at += 8;
+        }
+        for byte in tail {
+            if *byte < 0x20 || *byte == b'"' || *byte == b'\\' {
+                return;
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Takes one escape; its backslash is next. A surrogate must have its partner.
+    fn escape(&mut self) -> Checked<()> {
+        let start = self.at;
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(b'u') => {
+                self.at += 1;
+                let first = self.hex4()?;
+                match first {
+                    0xD800..=0xDBFF => {
+                        let paired = self.accept(b'\\') && self.accept(b'u');
+                        if paired && (0xDC00..=0xDFFF).contains(&self.hex4()?) {
+                            return Ok(());
+                        }
+                    }
+                    0xDC00..=0xDFFF => {}
+                    _ => return Ok(()),
+                }
+                self.at = start;
+                Err(self.invalid("a surrogate stands without its partner"))
+            }
+            _ => Err(self.invalid("an escape that JSON does not have")),
+        }
+    }
+
+    fn hex4(&mut self) -> Checked<u32> {
+        let mut value = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
+            let Some(digit) = digit else { return Err(self.invalid("expected four hexadecimal digits")) };
+            value = value * 16 + digit;
+            self.at += 1;
+        }
+        Ok(value)
+    }
+
+    #[inline]
+    fn digits(&mut self) -> bool {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        self.at > start
+    }
+
+    /// Takes a number; `-` or a digit is next.
+    pub(crate) fn number(&mut self) -> Checked<Number> {
+        let start = self.at;
+        let mut integer = true;
+        self.accept(b'-');
+        if !self.accept(b'0') && !self.digits() {
+            return Err(self.invalid("expected a digit"));
+        }
+        if self.accept(b'.') {
+            integer = false;
+            if !self.digits() {
+                return Err(self.invalid("expected a digit after the decimal point"));
+            }
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            integer = false;
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            if !self.digits() {
+                return Err(self.invalid("expected a digit in the exponent"));
+            }
+        }
+        // `01`, `1a`, `-Infinity`: what follows a number is checked here, so that the offset is the number's.
+        match self.peek() {
+            None | Some(b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n') => {
+                Ok(Number { start, end: self.at, integer })
+            }
+            Some(_) => Err(self.invalid("a number goes on in an unknown way")),
+        }
+    }
+
+    /// Nothing but white space may follow.
+    pub(crate) fn end(&mut self) -> Checked<()> {
+        self.space();
+        if self.peek().is_some() { Err(self.invalid("something follows the record")) } else { Ok(()) }
+    }
+
+    /// The kind of the value that comes next, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.peek() {
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            Some(b'-' | b'0'..=b'9') => "a number",
+            _ => "no JSON value",
+        }
+    }
+}

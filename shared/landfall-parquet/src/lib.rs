@@ -1,0 +1,51 @@
+//! The merge engine of landfall: staged bytes in, checked Parquet bytes out. No AWS, no async, no clock, no file system.
+//!
+//! A [`Merge`] is fed with the bytes of one input after another. It tells by content whether they are plain, gzip or zstd,
+//! splits them into lines, checks each line whole against RFC 8259 and the contract, and writes what fits into Parquet
+//! files, one series per partition:
+//!
+//! ```text
+//! Merge::new(spec)
+//!   for each input, until should_stop():
+//!     begin_input, push*, end_input -> InputVerdict      (take_output, take_rejected after each step)
+//!   finish                                               (take_output once more)
+//! ```
+//!
+//! What it must never do: change a value silently; let a row of a quarantined input into a file; let anything but the
+//! ordered stream of rows decide where a file is cut. The same inputs give the same bytes, however they are sliced.
+//!
+//! [`validate`] is the other half: the committer's check of a staged file from its footer.
+
+#![allow(
+    clippy::unnecessary_box_returns,
+    reason = "faults travel boxed, so that a good value costs no more than itself"
+)]
+
+mod column;
+mod contract;
+mod decode;
+mod document;
+mod fault;
+mod files;
+mod json;
+pub mod limits;
+mod lines;
+mod merge;
+mod number;
+mod output;
+mod read;
+mod route;
+mod rules;
+mod schema;
+mod spec;
+mod stage;
+mod time;
+pub mod validate;
+
+pub use contract::{CompiledContract, ContractError};
+pub use document::{DocumentFault, check_document};
+pub use fault::{InputVerdict, Position, Quarantine, QuarantineReason, RejectedRow, ViolationCode};
+pub use merge::Merge;
+pub use output::{FileOpened, FinishedFile, OutputEvent};
+pub use schema::arrow_schema;
+pub use spec::{Flow, InputInfo, MergeError, MergeSpec};

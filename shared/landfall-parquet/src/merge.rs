@@ -1,0 +1,242 @@
+//! The merge: inputs in, files out.
+//!
+//! Rows wait in columns until a batch of them is worth writing. An input's rows are undone as long as none of them has
+//! entered a file, which holds for every input within [`limits::ISOLATED_BYTES`] and [`limits::ISOLATED_WEIGHT`] until it
+//! ends. What is written when depends on the ordered stream of rows alone.
+
+use std::borrow::Cow;
+
+use crate::contract::CompiledContract;
+use crate::decode::Decoder;
+use crate::fault::{InputVerdict, Position, Quarantine, QuarantineReason, RejectedRow};
+use crate::lines::Lines;
+use crate::output::OutputEvent;
+use crate::spec::{Flow, InputInfo, MergeError, MergeSpec};
+use crate::stage::{Rows, Stage};
+
+/// Why an input is not read further.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It is set aside.
+    Quarantine { reason: QuarantineReason, detail: Cow<'static, str>, position: Option<Position> },
+    /// The merge itself failed.
+    Failed(MergeError),
+}
+
+impl Stop {
+    /// A quarantine without a place.
+    #[cold]
+    pub(crate) fn quarantine(reason: QuarantineReason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::Quarantine { reason, detail: detail.into(), position: None }
+    }
+}
+
+/// One merge of one job. See the crate's documentation for the order of calls.
+#[derive(Debug)]
+pub struct Merge {
+    stage: Stage,
+    input: Option<Input>,
+    rejected: Vec<RejectedRow>,
+    rows: u64,
+    decoded_bytes: u64,
+    stop_after_bytes: Option<u64>,
+    /// Set when the merge ended, in whatever way.
+    over: bool,
+}
+
+/// The input that is being read.
+#[derive(Debug)]
+struct Input {
+    decoder: Decoder,
+    lines: Lines,
+    rows: Rows,
+    /// The verdict, when it fell before the end.
+    settled: Option<Quarantine>,
+}
+
+impl Merge {
+    /// Begins a merge.
+    ///
+    /// # Errors
+    /// [`MergeError::Contract`] and [`MergeError::Spec`]: permanent for the job.
+    pub fn new(spec: MergeSpec) -> Result<Self, MergeError> {
+        let contract = CompiledContract::new(&spec.config.contract)?;
+        let stop_after_bytes = spec.stop_after_bytes;
+        let stage = Stage::new(spec, contract)?;
+        Ok(Self {
+            stage,
+            input: None,
+            rejected: Vec::new(),
+            rows: 0,
+            decoded_bytes: 0,
+            stop_after_bytes,
+            over: false,
+        })
+    }
+
+    /// Begins the next input.
+    ///
+    /// # Errors
+    /// [`MergeError::Order`] inside an input or after the end.
+    pub fn begin_input(&mut self, input: InputInfo) -> Result<(), MergeError> {
+        if self.over || self.input.is_some() {
+            return Err(MergeError::Order("begin an input"));
+        }
+        self.input = Some(Input {
+            decoder: Decoder::new(),
+            lines: Lines::new(),
+            rows: self.stage.begin(input),
+            settled: None,
+        });
+        Ok(())
+    }
+
+    /// Takes the next staged bytes of the input, in slices of any size.
+    ///
+    /// # Errors
+    /// [`MergeError::Restart`] when a large input fails; [`MergeError::Write`]; [`MergeError::Order`].
+    pub fn push(&mut self, chunk: &[u8]) -> Result<Flow, MergeError> {
+        let Some(input) = self.input.as_mut().filter(|_| !self.over) else {
+            return Err(MergeError::Order("push bytes"));
+        };
+        if input.settled.is_some() {
+            return Ok(Flow::Settled);
+        }
+        let Input { decoder, lines, rows, .. } = input;
+        let stage = &mut self.stage;
+        let outcome = decoder.push(chunk, &mut |bytes| {
+            lines.push(bytes, &mut |line, position| stage.line(rows, line, position))
+        });
+        match outcome {
+            Ok(()) => Ok(Flow::More),
+            Err(stop) => self.stopped(stop).map(|()| Flow::Settled),
+        }
+    }
+
+    /// Ends the input; what it came to.
+    ///
+    /// # Errors
+    /// As [`Merge::push`].
+    pub fn end_input(&mut self) -> Result<InputVerdict, MergeError> {
+        let Some(input) = self.input.as_mut().filter(|_| !self.over) else {
+            return Err(MergeError::Order("end an input"));
+        };
+        if input.settled.is_none() {
+            let Input { decoder, lines, rows, .. } = input;
+            let stage = &mut self.stage;
+            let outcome = decoder
+                .finish(&mut |bytes| {
+                    lines.push(bytes, &mut |line, position| stage.line(rows, line, position))
+                })
+                .and_then(|()| lines.finish(&mut |line, position| stage.line(rows, line, position)));
+            if let Err(stop) = outcome {
+                self.stopped(stop)?;
+            }
+        }
+        let Some(mut input) = self.input.take() else { return Err(MergeError::Order("end an input")) };
+        self.decoded_bytes = self.decoded_bytes.saturating_add(input.decoder.decoded());
+        if let Some(quarantine) = input.settled {
+            return Ok(InputVerdict::Quarantined(quarantine));
+        }
+        self.rejected.append(&mut input.rows.rejected);
+        self.rows += input.rows.accepted;
+        let (rows, rejected) = (input.rows.accepted, input.rows.rejected_count);
+        if let Err(error) = self.stage.boundary() {
+            self.over = true;
+            return Err(error);
+        }
+        Ok(if rows == 0 && rejected == 0 {
+            InputVerdict::Empty
+        } else {
+            InputVerdict::Merged { rows, rejected }
+        })
+    }
+
+    /// Forgets the input that is being read, as if it had never begun: it could not be read to its end.
+    ///
+    /// # Errors
+    /// [`MergeError::Restart`] when rows of it have entered a file.
+    pub fn drop_input(&mut self) -> Result<(), MergeError> {
+        let Some(input) = self.input.take().filter(|_| !self.over) else {
+            return Err(MergeError::Order("drop an input"));
+        };
+        if input.rows.entered {
+            self.over = true;
+            return Err(MergeError::Restart { input: input.rows.index, verdict: None });
+        }
+        self.stage.undo(&input.rows);
+        Ok(())
+    }
+
+    /// What was written since the last call.
+    pub fn take_output(&mut self) -> Vec<OutputEvent> {
+        self.stage.take_output()
+    }
+
+    /// The rows rejected since the last call, of inputs that ended. Those of a quarantined input are not among them: it is
+    /// kept whole.
+    pub fn take_rejected(&mut self) -> Vec<RejectedRow> {
+        std::mem::take(&mut self.rejected)
+    }
+
+    /// Between two inputs: whether the job has what it was planned for. Without routing by record that is when a file has
+    /// been finished and no row waits for another; with it, when `stop_after_bytes` is reached.
+    pub fn should_stop(&self) -> bool {
+        if self.stage.by_record() {
+            self.stop_after_bytes.is_some_and(|bytes| self.predicted_bytes() >= bytes)
+        } else {
+            self.stage.is_complete()
+        }
+    }
+
+    /// The bytes of all files so far, those of open ones estimated. Rows that still wait to be written, a few MB of
+    /// columns at most between inputs, are not in it.
+    pub fn predicted_bytes(&self) -> u64 {
+        self.stage.predicted_bytes()
+    }
+
+    /// Decoded bytes of all inputs that ended.
+    pub fn decoded_bytes(&self) -> u64 {
+        self.decoded_bytes
+    }
+
+    /// Rows accepted, of all inputs that ended.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Writes what waits and ends all files.
+    ///
+    /// # Errors
+    /// [`MergeError::Order`] inside an input or a second time; [`MergeError::Write`].
+    pub fn finish(&mut self) -> Result<(), MergeError> {
+        if self.over || self.input.is_some() {
+            return Err(MergeError::Order("finish"));
+        }
+        self.over = true;
+        self.stage.finish()
+    }
+
+    /// Settles the current input, or ends the merge when rows of it have entered a file.
+    fn stopped(&mut self, stop: Stop) -> Result<(), MergeError> {
+        let (reason, detail, position) = match stop {
+            Stop::Quarantine { reason, detail, position } => (reason, detail.into_owned(), position),
+            Stop::Failed(error) => {
+                self.over = true;
+                return Err(error);
+            }
+        };
+        let Some(input) = self.input.as_mut() else { return Err(MergeError::Order("settle an input")) };
+        let rows = input.rows.accepted + input.rows.rejected_count;
+        let quarantine = Quarantine { reason, detail, position, rows };
+        if input.rows.entered {
+            self.over = true;
+            let verdict = Some(InputVerdict::Quarantined(quarantine));
+            return Err(MergeError::Restart { input: input.rows.index, verdict });
+        }
+        self.stage.undo(&input.rows);
+        input.rows.rejected.clear();
+        input.settled = Some(quarantine);
+        Ok(())
+    }
+}

@@ -1,0 +1,475 @@
+//! One pass over a record: every byte checked, known members written straight into their columns.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use landfall_core::contract::{DuplicateKeys, TimeFormat, UnknownFields};
+use landfall_core::data_type::TimeUnit;
+
+use crate::column::{Field, Flat, ListNode, MapNode, Node, StructNode, Texts};
+use crate::fault::{Checked, Fault, ViolationCode};
+use crate::json::keys::skip_value;
+use crate::json::text::unescape;
+use crate::json::{Cursor, Keys, Number, Text, blank_duplicates};
+use crate::limits;
+use crate::number::{self, Refusal};
+use crate::time;
+
+/// Reads records into columns.
+#[derive(Debug)]
+pub(crate) struct RecordReader {
+    context: Context,
+    duplicate_keys: DuplicateKeys,
+    /// What a record costs before its lists and texts.
+    record_bytes: u64,
+}
+
+/// What holds for one record while it is read.
+#[derive(Debug)]
+struct Context {
+    unknown: UnknownFields,
+    /// Keys that no column has.
+    keys: Keys,
+    /// A key or text without its escapes.
+    scratch: Vec<u8>,
+    /// What the lists of this record may still cost.
+    budget: u64,
+}
+
+impl Context {
+    fn spend(&mut self, bytes: u64, at: usize) -> Checked<()> {
+        match self.budget.checked_sub(bytes) {
+            Some(rest) => {
+                self.budget = rest;
+                Ok(())
+            }
+            None => Err(Fault::new(
+                ViolationCode::RowTooLarge,
+                at,
+                "the columns of the record take too much memory",
+            )),
+        }
+    }
+}
+
+impl RecordReader {
+    pub(crate) fn new(records: &StructNode, unknown: UnknownFields, duplicate_keys: DuplicateKeys) -> Self {
+        let context = Context { unknown, keys: Keys::default(), scratch: Vec::new(), budget: 0 };
+        Self { context, duplicate_keys, record_bytes: records.slot_bytes() }
+    }
+
+    /// Appends the record of one line; answers what it weighs: about the bytes its columns take. A faulty record leaves
+    /// nothing behind.
+    pub(crate) fn read(&mut self, line: &[u8], records: &mut StructNode) -> Checked<u64> {
+        let length = records.len();
+        self.attempt(line, records).or_else(|fault| {
+            records.truncate(length);
+            self.explain(line, records, fault)
+        })
+    }
+
+    fn attempt(&mut self, line: &[u8], records: &mut StructNode) -> Checked<u64> {
+        if let Err(error) = std::str::from_utf8(line) {
+            return Err(Fault::new(ViolationCode::InvalidUtf8, error.valid_up_to(), "the line is not UTF-8"));
+        }
+        self.context.keys.clear();
+        self.context.budget = limits::ROW_WEIGHT;
+        let mut cursor = Cursor::new(line);
+        cursor.space();
+        if cursor.peek() != Some(b'{') {
+            return Err(Fault::new(ViolationCode::NotAnObject, cursor.at, "expected an object"));
+        }
+        members(&mut cursor, records, &mut self.context)?;
+        cursor.end()?;
+        let lists = limits::ROW_WEIGHT.saturating_sub(self.context.budget);
+        Ok(self.record_bytes.saturating_add(lists).saturating_add(line.len() as u64))
+    }
+
+    /// What a refused line is refused for: a line that is not JSON is that, whatever else is wrong with it; and where the
+    /// last of equal keys counts, the line is read again without the others.
+    #[cold]
+    fn explain(&mut self, line: &[u8], records: &mut StructNode, fault: Box<Fault>) -> Checked<u64> {
+        if fault.code == ViolationCode::InvalidUtf8 {
+            return Err(fault);
+        }
+        match (blank_duplicates(line)?, self.duplicate_keys) {
+            (Some(copy), DuplicateKeys::LastWins) => {
+                let length = records.len();
+                self.attempt(&copy, records).inspect_err(|_| records.truncate(length))
+            }
+            _ => Err(fault),
+        }
+    }
+}
+
+/// Reads the members of an object into fields; `{` is next.
+fn members(cursor: &mut Cursor<'_>, node: &mut StructNode, context: &mut Context) -> Checked<()> {
+    let opened = cursor.at;
+    cursor.enter()?;
+    cursor.space();
+    node.generation += 1;
+    let generation = node.generation;
+    let mut seen = 0;
+    if cursor.accept(b'}') {
+        cursor.leave();
+    } else {
+        let mut hint = 0;
+        let mark = context.keys.begin();
+        loop {
+            let key = cursor.string()?;
+            cursor.space();
+            cursor.expect(b':', "expected `:`")?;
+            cursor.space();
+            if let Some(index) = find(cursor, node, key, hint, context) {
+                hint = index + 1;
+                seen += 1;
+                let Some(field) = node.fields.get_mut(index) else { continue };
+                if field.seen == generation {
+                    let detail = "a key stands twice in an object";
+                    return Err(
+                        Fault::new(ViolationCode::DuplicateKey, key.start - 1, detail).within(&field.name)
+                    );
+                }
+                field.seen = generation;
+                if let Err(fault) = read_field(cursor, field, context) {
+                    return Err(fault.within(&field.name));
+                }
+            } else {
+                if context.unknown == UnknownFields::Violation {
+                    return Err(unknown(cursor, key));
+                }
+                context.keys.add(cursor, key);
+                skip_value(cursor, &mut context.keys)?;
+            }
+            if !cursor.another(b'}', "expected `,` or `}`")? {
+                break;
+            }
+        }
+        context.keys.end(cursor, mark)?;
+    }
+    if seen < node.fields.len() {
+        for field in node.fields.iter_mut().filter(|field| field.seen != generation) {
+            if !field.nullable {
+                return Err(missing(opened, "the member is missing").within(&field.name));
+            }
+            field.node.push_null();
+        }
+    }
+    node.close();
+    Ok(())
+}
+
+/// The field a key belongs to.
+#[inline]
+fn find(
+    cursor: &Cursor<'_>,
+    node: &StructNode,
+    key: Text,
+    hint: usize,
+    context: &mut Context,
+) -> Option<usize> {
+    let raw = cursor.slice(key.start, key.end);
+    if !key.escaped {
+        return node.find(raw, hint);
+    }
+    context.scratch.clear();
+    unescape(raw, &mut context.scratch);
+    node.find(&context.scratch, hint)
+}
+
+#[inline]
+fn read_field(cursor: &mut Cursor<'_>, field: &mut Field, context: &mut Context) -> Checked<()> {
+    let at = cursor.at;
+    if cursor.peek() == Some(b'n') {
+        cursor.literal("null")?;
+        if !field.nullable {
+            return Err(missing(at, "the value is null"));
+        }
+        field.node.push_null();
+        return Ok(());
+    }
+    value(cursor, &mut field.node, context)?;
+    match &field.rules {
+        Some(rules) => rules.check_last(&field.node).map_err(|refusal| refused(refusal, at)),
+        None => Ok(()),
+    }
+}
+
+#[cold]
+fn missing(at: usize, detail: &'static str) -> Box<Fault> {
+    Fault::new(ViolationCode::MissingValue, at, detail)
+}
+
+#[cold]
+fn refused((code, detail): Refusal, at: usize) -> Box<Fault> {
+    Fault::new(code, at, detail)
+}
+
+/// A member without a column. Its name is told when it looks like a name: it shows how a producer's form has changed.
+#[cold]
+fn unknown(cursor: &Cursor<'_>, key: Text) -> Box<Fault> {
+    let raw = cursor.slice(key.start, key.end);
+    let named = (1..=64).contains(&raw.len())
+        && raw
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$' | b' '));
+    let at = key.start - 1;
+    match std::str::from_utf8(raw) {
+        Ok(name) if named => {
+            Fault::new(ViolationCode::UnknownField, at, format!("the contract has no member `{name}`"))
+        }
+        _ => Fault::new(ViolationCode::UnknownField, at, "the contract has no such member"),
+    }
+}
+
+/// What a column takes but did not find.
+#[cold]
+fn wrong_type(cursor: &Cursor<'_>, wanted: &'static str) -> Box<Fault> {
+    let found = cursor.kind();
+    Fault::new(ViolationCode::WrongType, cursor.at, format!("expected {wanted}, found {found}"))
+}
+
+/// Reads one value, which is not null at the top of a column, into its column.
+fn value(cursor: &mut Cursor<'_>, node: &mut Node, context: &mut Context) -> Checked<()> {
+    match node {
+        Node::Text(texts) => {
+            let text = text_token(cursor, "a string")?;
+            let raw = cursor.slice(text.start, text.end);
+            if text.escaped {
+                unescape(raw, &mut texts.bytes);
+            } else {
+                texts.bytes.extend_from_slice(raw);
+            }
+            texts.close();
+            Ok(())
+        }
+        Node::Int { bits, values } => {
+            let (number, at) = integer_token(cursor, "an integer")?;
+            values.push(number::signed(number, *bits).map_err(|refusal| refused(refusal, at))?);
+            Ok(())
+        }
+        Node::UInt { bits, values } => {
+            let (number, at) = integer_token(cursor, "an integer")?;
+            values.push(number::unsigned(number, *bits).map_err(|refusal| refused(refusal, at))?);
+            Ok(())
+        }
+        Node::Float64(values) => {
+            let number = number_token(cursor)?;
+            let literal = cursor.slice(number.start, number.end);
+            let value =
+                number::float64(literal, number.integer).map_err(|refusal| refused(refusal, number.start))?;
+            values.push(value);
+            Ok(())
+        }
+        Node::Float32(values) => {
+            let number = number_token(cursor)?;
+            let literal = cursor.slice(number.start, number.end);
+            let value =
+                number::float32(literal, number.integer).map_err(|refusal| refused(refusal, number.start))?;
+            values.push(value);
+            Ok(())
+        }
+        Node::Decimal { precision, scale, values } => {
+            let number = number_token(cursor)?;
+            let literal = cursor.slice(number.start, number.end);
+            let value = number::decimal(literal, *precision, *scale)
+                .map_err(|refusal| refused(refusal, number.start))?;
+            values.push(value);
+            Ok(())
+        }
+        Node::Bool(values) => match cursor.peek() {
+            Some(b't') => cursor.literal("true").map(|()| values.push(true)),
+            Some(b'f') => cursor.literal("false").map(|()| values.push(false)),
+            _ => Err(wrong_type(cursor, "a boolean")),
+        },
+        Node::Json(texts) => {
+            let start = cursor.at;
+            skip_value(cursor, &mut context.keys)?;
+            texts.bytes.extend_from_slice(cursor.slice(start, cursor.at));
+            texts.close();
+            Ok(())
+        }
+        Node::Binary(texts) => binary(cursor, texts, context),
+        Node::Date { format, values } => date(cursor, *format, values, context),
+        Node::Time { unit, values } => {
+            let at = cursor.at;
+            let text = text_token(cursor, "a time of day as a string")?;
+            let bytes = plain(cursor, text, context);
+            values.push(time::time_of_day(bytes, *unit).map_err(|refusal| refused(refusal, at))?);
+            Ok(())
+        }
+        Node::Timestamp { unit, format, values } => timestamp(cursor, *unit, *format, values, context),
+        Node::List(list) => elements(cursor, list, context),
+        Node::Struct(node) => {
+            if cursor.peek() == Some(b'{') {
+                members(cursor, node, context)
+            } else {
+                Err(wrong_type(cursor, "an object"))
+            }
+        }
+        Node::Map(map) => entries(cursor, map, context),
+    }
+}
+
+/// Reads one value that may be null.
+#[inline]
+fn value_or_null(cursor: &mut Cursor<'_>, node: &mut Node, context: &mut Context) -> Checked<()> {
+    if cursor.peek() == Some(b'n') {
+        cursor.literal("null")?;
+        node.push_null();
+        return Ok(());
+    }
+    value(cursor, node, context)
+}
+
+#[inline]
+fn text_token(cursor: &mut Cursor<'_>, wanted: &'static str) -> Checked<Text> {
+    if cursor.peek() == Some(b'"') { cursor.string() } else { Err(wrong_type(cursor, wanted)) }
+}
+
+#[inline]
+fn number_token(cursor: &mut Cursor<'_>) -> Checked<Number> {
+    match cursor.peek() {
+        Some(b'-' | b'0'..=b'9') => cursor.number(),
+        _ => Err(wrong_type(cursor, "a number")),
+    }
+}
+
+/// An integer literal: a fraction or an exponent is a number of another type, even when its value is whole.
+#[inline]
+fn integer_token<'a>(cursor: &mut Cursor<'a>, wanted: &'static str) -> Checked<(&'a [u8], usize)> {
+    let at = cursor.at;
+    if !matches!(cursor.peek(), Some(b'-' | b'0'..=b'9')) {
+        return Err(wrong_type(cursor, wanted));
+    }
+    let number = cursor.number()?;
+    if !number.integer {
+        let detail = "expected an integer, found a number with a fraction or an exponent";
+        return Err(Fault::new(ViolationCode::WrongType, at, detail));
+    }
+    Ok((cursor.slice(number.start, number.end), at))
+}
+
+/// A text without its escapes.
+fn plain<'a>(cursor: &Cursor<'a>, text: Text, context: &'a mut Context) -> &'a [u8] {
+    let raw = cursor.slice(text.start, text.end);
+    if !text.escaped {
+        return raw;
+    }
+    context.scratch.clear();
+    unescape(raw, &mut context.scratch);
+    &context.scratch
+}
+
+/// Base64 text (RFC 4648, standard alphabet, with padding).
+fn binary(cursor: &mut Cursor<'_>, texts: &mut Texts, context: &mut Context) -> Checked<()> {
+    let at = cursor.at;
+    let text = text_token(cursor, "base64 as a string")?;
+    let encoded = plain(cursor, text, context);
+    if STANDARD.decode_vec(encoded, &mut texts.bytes).is_err() {
+        let detail = "expected base64 with its padding (RFC 4648, standard alphabet)";
+        return Err(Fault::new(ViolationCode::InvalidFormat, at, detail));
+    }
+    texts.close();
+    Ok(())
+}
+
+fn date(
+    cursor: &mut Cursor<'_>,
+    format: TimeFormat,
+    values: &mut Flat<i32>,
+    context: &mut Context,
+) -> Checked<()> {
+    let at = cursor.at;
+    let days = match time::epoch_unit(format) {
+        None => {
+            let text = text_token(cursor, "a date as a string")?;
+            time::date(plain(cursor, text, context))
+        }
+        Some(per_second) => {
+            let (number, _) = integer_token(cursor, "a whole number of epoch units")?;
+            number::signed(number, 64).and_then(|value| time::date_from_epoch(value, per_second))
+        }
+    };
+    values.push(days.map_err(|refusal| refused(refusal, at))?);
+    Ok(())
+}
+
+fn timestamp(
+    cursor: &mut Cursor<'_>,
+    unit: TimeUnit,
+    format: TimeFormat,
+    values: &mut Flat<i64>,
+    context: &mut Context,
+) -> Checked<()> {
+    let at = cursor.at;
+    let instant = match time::epoch_unit(format) {
+        None => {
+            let text = text_token(cursor, "a time as a string")?;
+            time::timestamp(plain(cursor, text, context), unit, format == TimeFormat::Iso)
+        }
+        Some(per_second) => {
+            let (number, _) = integer_token(cursor, "a whole number of epoch units")?;
+            number::signed(number, 64).and_then(|value| time::timestamp_from_epoch(value, per_second, unit))
+        }
+    };
+    values.push(instant.map_err(|refusal| refused(refusal, at))?);
+    Ok(())
+}
+
+fn elements(cursor: &mut Cursor<'_>, list: &mut ListNode, context: &mut Context) -> Checked<()> {
+    if cursor.peek() != Some(b'[') {
+        return Err(wrong_type(cursor, "an array"));
+    }
+    cursor.enter()?;
+    cursor.space();
+    if cursor.accept(b']') {
+        cursor.leave();
+    } else {
+        loop {
+            context.spend(list.element_bytes, cursor.at)?;
+            value_or_null(cursor, &mut list.item, context).map_err(|fault| fault.within("[]"))?;
+            if !cursor.another(b']', "expected `,` or `]`")? {
+                break;
+            }
+        }
+    }
+    list.close();
+    Ok(())
+}
+
+/// An object whose keys are data. No key may stand twice: a map of the file would hold it twice as well.
+fn entries(cursor: &mut Cursor<'_>, map: &mut MapNode, context: &mut Context) -> Checked<()> {
+    if cursor.peek() != Some(b'{') {
+        return Err(wrong_type(cursor, "an object"));
+    }
+    cursor.enter()?;
+    cursor.space();
+    if cursor.accept(b'}') {
+        cursor.leave();
+        map.close();
+        return Ok(());
+    }
+    let mark = context.keys.begin();
+    loop {
+        context.spend(map.element_bytes, cursor.at)?;
+        let key = cursor.string()?;
+        context.keys.add(cursor, key);
+        let raw = cursor.slice(key.start, key.end);
+        if key.escaped {
+            unescape(raw, &mut map.keys.bytes);
+        } else {
+            map.keys.bytes.extend_from_slice(raw);
+        }
+        map.keys.close();
+        cursor.space();
+        cursor.expect(b':', "expected `:`")?;
+        cursor.space();
+        value_or_null(cursor, &mut map.values, context).map_err(|fault| fault.within("{}"))?;
+        if !cursor.another(b'}', "expected `,` or `}`")? {
+            break;
+        }
+    }
+    context.keys.end(cursor, mark)?;
+    map.close();
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! Which partition a row belongs to.
+//!
+//! | level | value |
+//! |---|---|
+//! | known in advance (arrival, key) | from the intent |
+//! | column, `identity` | the value as text, a timestamp as `YYYY-MM-DD HH:MM:SS`; the empty text is null, as in Hive |
+//! | column, `year` `month` `day` `date` | of a date or timestamp, UTC |
+//! | column, `hour` | of a timestamp, UTC |
+
+use std::collections::HashMap;
+
+use landfall_core::data_type::DataType;
+use landfall_core::layout::{PartitionLevel, PartitionSource, PartitionTransform};
+use landfall_core::partition::{self, Partition, PartitionValue};
+
+use crate::column::{Node, StructNode};
+use crate::contract::CompiledContract;
+use crate::fault::{Fault, QuarantineReason, ViolationCode};
+use crate::limits;
+use crate::merge::Stop;
+use crate::number;
+use crate::spec::MergeSpec;
+use crate::time;
+
+/// A partition's number, in the order of first appearance.
+pub(crate) type PartitionId = usize;
+
+/// Where a level's value comes from.
+#[derive(Debug)]
+enum Source {
+    Known(Option<String>),
+    Column { index: usize, transform: PartitionTransform },
+}
+
+#[derive(Debug)]
+struct Level {
+    name: String,
+    source: Source,
+}
+
+/// Finds the partition of each row.
+#[derive(Debug)]
+pub(crate) struct Router {
+    levels: Vec<Level>,
+    by_record: bool,
+    partitions: Vec<Partition>,
+    /// Partitions by the values they were made of. Only looked up, never walked.
+    lookup: HashMap<Vec<u8>, PartitionId>,
+    key: Vec<u8>,
+    last_key: Vec<u8>,
+    last: PartitionId,
+}
+
+/// Why a row has no partition.
+#[derive(Debug)]
+pub(crate) enum Unrouted {
+    Row(Box<Fault>),
+    Object(Stop),
+}
+
+/// A value of a level, before it is written as text.
+enum Value<'a> {
+    Null,
+    Text(&'a [u8]),
+    Number(i128),
+}
+
+impl Router {
+    /// Checks the levels of the layout against the contract and what is known in advance.
+    pub(crate) fn new(spec: &MergeSpec, contract: &CompiledContract) -> Result<Self, String> {
+        let layout = &spec.config.layout;
+        if spec.partition.len() != layout.partitions.len() {
+            return Err(format!(
+                "{} partition values are given for {} levels",
+                spec.partition.len(),
+                layout.partitions.len()
+            ));
+        }
+        let mut levels = Vec::new();
+        for (level, known) in layout.partitions.iter().zip(&spec.partition) {
+            let source = match (level.source, known) {
+                (PartitionSource::Column, None) => column(level, contract)?,
+                (PartitionSource::Arrival | PartitionSource::Key, Some(known)) => {
+                    Source::Known(known.value.clone())
+                }
+                (PartitionSource::Column, Some(_)) => {
+                    return Err(format!(
+                        "a value is given for partition level `{}`, which the record decides",
+                        level.name
+                    ));
+                }
+                (PartitionSource::Arrival | PartitionSource::Key, None) => {
+                    return Err(format!("no value is given for partition level `{}`", level.name));
+                }
+            };
+            levels.push(Level { name: level.name.clone(), source });
+        }
+        Ok(Self {
+            levels,
+            by_record: layout.routes_by_record(),
+            partitions: Vec::new(),
+            lookup: HashMap::new(),
+            key: Vec::new(),
+            last_key: Vec::new(),
+            last: 0,
+        })
+    }
+
+    /// Whether rows of one input can belong to several partitions.
+    pub(crate) fn by_record(&self) -> bool {
+        self.by_record
+    }
+
+    /// The values of a partition.
+    pub(crate) fn partition(&self, id: PartitionId) -> Partition {
+        self.partitions.get(id).cloned().unwrap_or_default()
+    }
+
+    /// The partition of the last record.
+    pub(crate) fn route(&mut self, records: &StructNode) -> Result<PartitionId, Unrouted> {
+        self.key.clear();
+        for level in &self.levels {
+            if let Source::Column { index, transform } = &level.source {
+                match records.fields.get(*index).map_or(Value::Null, |field| value(&field.node, *transform)) {
+                    Value::Null => self.key.push(0),
+                    Value::Text(text) => {
+                        self.key.push(1);
+                        self.key.extend_from_slice(&(text.len() as u64).to_le_bytes());
+                        self.key.extend_from_slice(text);
+                    }
+                    Value::Number(number) => {
+                        self.key.push(2);
+                        self.key.extend_from_slice(&number.to_le_bytes());
+                    }
+                }
+            }
+        }
+        if !self.partitions.is_empty() && self.key == self.last_key {
+            return Ok(self.last);
+        }
+        let id = match self.lookup.get(&self.key) {
+            Some(id) => *id,
+            None => self.add(records)?,
+        };
+        self.last_key.clone_from(&self.key);
+        self.last = id;
+        Ok(id)
+    }
+
+    fn add(&mut self, records: &StructNode) -> Result<PartitionId, Unrouted> {
+        let mut values = Partition::new();
+        let mut from_record = 0;
+        for level in &self.levels {
+            let value = match &level.source {
+                Source::Known(value) => value.clone(),
+                Source::Column { index, transform } => {
+                    let field = records.fields.get(*index);
+                    let rendered = field.and_then(|field| render(&field.node, *transform));
+                    from_record += level.name.len()
+                        + 2
+                        + rendered.as_deref().map_or(0, |text| partition::escape(text).len());
+                    if from_record > limits::PARTITION_PATH_BYTES {
+                        let fault = Fault::new(
+                            ViolationCode::PartitionTooLong,
+                            0,
+                            "the partition values make too long a key",
+                        );
+                        return Err(Unrouted::Row(
+                            field.map(|field| field.name.clone()).iter().fold(fault, |f, n| f.within(n)),
+                        ));
+                    }
+                    rendered
+                }
+            };
+            values.push(PartitionValue { name: level.name.clone(), value });
+        }
+        if self.partitions.len() >= limits::PARTITIONS {
+            let detail = format!("the rows of the merge have more than {} partitions", limits::PARTITIONS);
+            return Err(Unrouted::Object(Stop::quarantine(QuarantineReason::TooManyPartitions, detail)));
+        }
+        let id = self.partitions.len();
+        self.partitions.push(values);
+        self.lookup.insert(self.key.clone(), id);
+        Ok(id)
+    }
+}
+
+/// A level whose value comes from a column: the transform must fit the type.
+fn column(level: &PartitionLevel, contract: &CompiledContract) -> Result<Source, String> {
+    let name = level.field.as_deref().unwrap_or(&level.name);
+    let (index, data_type) = contract.column(name).ok_or_else(|| {
+        format!("partition level `{}` reads column `{name}`, which the contract does not have", level.name)
+    })?;
+    let fits = match level.transform {
+        PartitionTransform::Identity => !matches!(
+            data_type,
+            DataType::Float32
+                | DataType::Float64
+                | DataType::Binary
+                | DataType::Json
+                | DataType::List(_)
+                | DataType::Struct(_)
+                | DataType::Map(_)
+        ),
+        PartitionTransform::Hour => matches!(data_type, DataType::Timestamp(_)),
+        PartitionTransform::Year
+        | PartitionTransform::Month
+        | PartitionTransform::Day
+        | PartitionTransform::Date => {
+            matches!(data_type, DataType::Timestamp(_) | DataType::Date)
+        }
+    };
+    if fits {
+        Ok(Source::Column { index, transform: level.transform })
+    } else {
+        Err(format!("partition level `{}` cannot be made of column `{name}` of type {data_type}", level.name))
+    }
+}
+
+/// The last value of a column, as far as the transform needs it.
+fn value(node: &Node, transform: PartitionTransform) -> Value<'_> {
+    let number = match node {
+        Node::Text(texts) => {
+            return texts.last().filter(|text| !text.is_empty()).map_or(Value::Null, Value::Text);
+        }
+        Node::Bool(values) => values.last().map(i128::from),
+        Node::Int { values, .. } | Node::Time { values, .. } => values.last().map(i128::from),
+        Node::UInt { values, .. } => values.last().map(i128::from),
+        Node::Decimal { values, .. } => values.last(),
+        Node::Date { values, .. } => values.last().map(|day| i128::from(of_day(day.into(), 0, transform))),
+        Node::Timestamp { unit, values, .. } => values.last().map(|instant| {
+            if transform == PartitionTransform::Identity {
+                return i128::from(instant);
+            }
+            let seconds = instant.div_euclid(time::per_second(*unit));
+            i128::from(of_day(seconds.div_euclid(86_400), seconds.rem_euclid(86_400), transform))
+        }),
+        Node::Float32(_)
+        | Node::Float64(_)
+        | Node::Binary(_)
+        | Node::Json(_)
+        | Node::List(_)
+        | Node::Struct(_)
+        | Node::Map(_) => None,
+    };
+    number.map_or(Value::Null, Value::Number)
+}
+
+/// What a transform makes of a day since the epoch and a second of that day.
+fn of_day(day: i64, second: i64, transform: PartitionTransform) -> i64 {
+    match transform {
+        PartitionTransform::Identity | PartitionTransform::Date => day,
+        PartitionTransform::Year => time::civil_from_days(day).0,
+        PartitionTransform::Month => time::civil_from_days(day).1,
+        PartitionTransform::Day => time::civil_from_days(day).2,
+        PartitionTransform::Hour => second / 3600,
+    }
+}
+
+/// The last value of a column as it stands in a path, before escaping.
+fn render(node: &Node, transform: PartitionTransform) -> Option<String> {
+    let number = match value(node, transform) {
+        Value::Null => return None,
+        Value::Text(text) => return Some(String::from_utf8_lossy(text).into_owned()),
+        Value::Number(number) => number,
+    };
+    // All but decimals fit: they were made of 64 bits.
+    let small = i64::try_from(number).unwrap_or_default();
+    Some(match (transform, node) {
+        (PartitionTransform::Identity, Node::Bool(_)) => (number != 0).to_string(),
+        (PartitionTransform::Identity, Node::Decimal { scale, .. }) => number::decimal_text(number, *scale),
+        (PartitionTransform::Identity, Node::Time { unit, .. }) => time::clock_text(small, *unit),
+        (PartitionTransform::Identity, Node::Timestamp { unit, .. }) => time::instant_text(small, *unit),
+        (PartitionTransform::Identity, Node::Date { .. }) | (PartitionTransform::Date, _) => {
+            time::date_text(small)
+        }
+        (PartitionTransform::Year, _) => format!("{number:04}"),
+        (PartitionTransform::Month | PartitionTransform::Day | PartitionTransform::Hour, _) => {
+            format!("{number:02}")
+        }
+        (PartitionTransform::Identity, _) => number.to_string(),
+    })
+}

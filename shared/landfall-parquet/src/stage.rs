@@ -1,0 +1,323 @@
+//! Rows that wait to be written, and the rules of when that happens.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, UInt32Array};
+use arrow_select::take::take_record_batch;
+use bytes::Bytes;
+use landfall_core::contract::ViolationPolicy;
+
+use crate::column::StructNode;
+use crate::contract::CompiledContract;
+use crate::fault::{Fault, Position, QuarantineReason, RejectedRow};
+use crate::files::Files;
+use crate::limits;
+use crate::merge::Stop;
+use crate::output::OutputEvent;
+use crate::read::RecordReader;
+use crate::route::{PartitionId, Router, Unrouted};
+use crate::spec::{InputInfo, MergeError, MergeSpec};
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// What the rows of the current input have come to.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) index: usize,
+    key: Arc<str>,
+    /// How many rows of earlier inputs wait before the first one of this.
+    mark: usize,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: Vec<RejectedRow>,
+    pub(crate) rejected_count: u64,
+    rejected_bytes: u64,
+    weight: u64,
+    /// Whether it is too large to be checked as a whole.
+    large: bool,
+    /// Whether a row of it has entered a file.
+    pub(crate) entered: bool,
+}
+
+/// Rows that wait, and the files they go to.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    contract: CompiledContract,
+    reader: RecordReader,
+    records: StructNode,
+    router: Router,
+    files: Files,
+    /// For each row that waits, its weight and partition.
+    waiting: Vec<(u64, PartitionId)>,
+    waiting_weight: u64,
+    /// The weight that waits for each partition, where the record decides.
+    partition_weights: BTreeMap<PartitionId, u64>,
+    /// The weight of a batch that is worth writing.
+    batch_weight: u64,
+    /// The weight after which a file's size is looked at.
+    slice_weight: u64,
+    target: u64,
+}
+
+impl Stage {
+    /// Nothing waits, no file is open.
+    pub(crate) fn new(spec: MergeSpec, contract: CompiledContract) -> Result<Self, MergeError> {
+        let router = Router::new(&spec, &contract).map_err(MergeError::Spec)?;
+        let records = contract.empty_records();
+        let target = spec.config.layout.target_bytes;
+        let files = Files::new(spec, contract.schema(), contract.version)?;
+        let slice_weight = (target / 32).clamp(4 * 1024, 4 * 1024 * 1024);
+        Ok(Self {
+            reader: RecordReader::new(&records, contract.unknown_fields, contract.duplicate_keys),
+            records,
+            // Rows of many partitions are gathered longer, so that each gets a fair batch.
+            batch_weight: if router.by_record() { slice_weight * 8 } else { slice_weight },
+            slice_weight,
+            router,
+            files,
+            contract,
+            waiting: Vec::new(),
+            waiting_weight: 0,
+            partition_weights: BTreeMap::new(),
+            target,
+        })
+    }
+
+    /// Begins an input: its rows come after those that wait.
+    pub(crate) fn begin(&self, input: InputInfo) -> Rows {
+        Rows {
+            index: input.index,
+            key: input.key.into(),
+            mark: self.waiting.len(),
+            accepted: 0,
+            rejected: Vec::new(),
+            rejected_count: 0,
+            rejected_bytes: 0,
+            weight: 0,
+            large: false,
+            entered: false,
+        }
+    }
+
+    /// Whether rows of one input can belong to several partitions.
+    pub(crate) fn by_record(&self) -> bool {
+        self.router.by_record()
+    }
+
+    /// Whether a file is finished, and no row waits for another.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.files.finished() > 0 && self.files.none_open() && self.waiting.is_empty()
+    }
+
+    /// The bytes of all files, those of open ones estimated.
+    pub(crate) fn predicted_bytes(&self) -> u64 {
+        self.files.predicted_bytes()
+    }
+
+    /// What was written since the last call.
+    pub(crate) fn take_output(&mut self) -> Vec<OutputEvent> {
+        self.files.take_events()
+    }
+
+    /// Writes what waits and ends all files.
+    pub(crate) fn finish(&mut self) -> Result<(), MergeError> {
+        self.write()?;
+        self.files.finish()
+    }
+
+    /// Takes one line of the current input.
+    pub(crate) fn line(&mut self, rows: &mut Rows, line: &[u8], position: Position) -> Result<(), Stop> {
+        let text = match line.strip_prefix(BOM) {
+            Some(rest) if position.byte_offset == 0 => rest,
+            _ => line,
+        };
+        if text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
+            return Ok(());
+        }
+        let before = self.records.len();
+        let routed = match self.reader.read(text, &mut self.records) {
+            Ok(weight) => self.router.route(&self.records).map(|partition| (weight, partition)),
+            Err(fault) => Err(Unrouted::Row(fault)),
+        };
+        match routed {
+            Ok((weight, partition)) => {
+                self.waiting.push((weight, partition));
+                self.waiting_weight += weight;
+                if self.router.by_record() {
+                    *self.partition_weights.entry(partition).or_default() += weight;
+                }
+                rows.accepted += 1;
+                rows.weight += weight;
+            }
+            Err(Unrouted::Row(fault)) => {
+                self.records.truncate(before);
+                self.reject(rows, line, line.len() - text.len(), position, *fault)?;
+            }
+            Err(Unrouted::Object(stop)) => {
+                self.records.truncate(before);
+                return Err(stop);
+            }
+        }
+        // Where the line ends, not how much is decoded: this must not depend on how the input was sliced.
+        let end = position.byte_offset + line.len() as u64;
+        rows.large = rows.large || end > limits::ISOLATED_BYTES || rows.weight > limits::ISOLATED_WEIGHT;
+        if rows.large && self.waiting_weight >= self.batch_weight {
+            rows.entered = rows.entered || rows.accepted > 0;
+            rows.mark = 0;
+            self.write().map_err(Stop::Failed)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a row: the whole object, if the policy says so.
+    fn reject(
+        &mut self,
+        rows: &mut Rows,
+        line: &[u8],
+        skipped: usize,
+        position: Position,
+        fault: Fault,
+    ) -> Result<(), Stop> {
+        let at = Position {
+            line: position.line,
+            byte_offset: position.byte_offset + (skipped as u64) + (fault.at as u64),
+        };
+        if self.contract.on_violation == ViolationPolicy::Strict {
+            let detail = match fault.column {
+                Some(column) => Cow::Owned(format!("column {column}: {}", fault.detail)),
+                None => fault.detail,
+            };
+            rows.rejected_count += 1;
+            return Err(Stop::Quarantine {
+                reason: QuarantineReason::Violation(fault.code),
+                detail,
+                position: Some(at),
+            });
+        }
+        rows.rejected_bytes += line.len() as u64;
+        if rows.rejected_count >= limits::REJECTED_ROWS || rows.rejected_bytes > limits::REJECTED_BYTES {
+            return Err(Stop::Quarantine {
+                reason: QuarantineReason::TooManyRejected,
+                detail: "more rows are rejected than can be kept one by one".into(),
+                position: Some(at),
+            });
+        }
+        rows.rejected_count += 1;
+        rows.rejected.push(RejectedRow {
+            input: rows.index,
+            key: rows.key.clone(),
+            line: at.line,
+            byte_offset: at.byte_offset,
+            code: fault.code,
+            column: fault.column,
+            detail: fault.detail.into_owned(),
+            raw: Bytes::copy_from_slice(line),
+        });
+        Ok(())
+    }
+
+    /// Cuts off the rows of an input none of which has entered a file.
+    pub(crate) fn undo(&mut self, rows: &Rows) {
+        self.records.truncate(rows.mark);
+        for (weight, partition) in self.waiting.drain(rows.mark.min(self.waiting.len())..) {
+            self.waiting_weight = self.waiting_weight.saturating_sub(weight);
+            if let Some(waiting) = self.partition_weights.get_mut(&partition) {
+                *waiting = waiting.saturating_sub(weight);
+            }
+        }
+    }
+
+    /// An input ended well: writes what is worth it, and ends files that are full.
+    pub(crate) fn boundary(&mut self) -> Result<(), MergeError> {
+        if self.waiting_weight >= self.batch_weight || self.could_fill_a_file() {
+            self.write()?;
+        }
+        self.files.boundary()
+    }
+
+    /// Whether the rows that wait could bring a file to its target. They never grow when they are encoded, so that no
+    /// boundary at which a file is full is missed.
+    fn could_fill_a_file(&self) -> bool {
+        if !self.router.by_record() {
+            let open = self.files.sizes().map(|(_, size)| size).sum::<u64>();
+            return open.saturating_add(self.waiting_weight) >= self.target;
+        }
+        let waiting = |partition| self.partition_weights.get(&partition).copied().unwrap_or(0);
+        self.files.sizes().any(|(partition, size)| {
+            let weight = waiting(partition);
+            weight > 0 && size.saturating_add(weight) >= self.target
+        }) || (self.waiting_weight >= self.target
+            && self.partition_weights.values().any(|weight| *weight >= self.target))
+    }
+
+    /// Writes all rows that wait.
+    fn write(&mut self) -> Result<(), MergeError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        self.waiting_weight = 0;
+        self.partition_weights.clear();
+        let batch = self
+            .records
+            .finish_records(&self.contract.schema())
+            .map_err(|error| MergeError::Write { seq: 0, message: error.to_string() })?;
+        for (partition, indices) in by_partition(&waiting) {
+            let weights: Vec<u64>;
+            let rows = match indices {
+                None => {
+                    weights = waiting.iter().map(|(weight, _)| *weight).collect();
+                    batch.clone()
+                }
+                Some(indices) => {
+                    let row = |index: &u32| usize::try_from(*index).ok().and_then(|index| waiting.get(index));
+                    weights = indices.iter().filter_map(row).map(|(weight, _)| *weight).collect();
+                    take_record_batch(&batch, &UInt32Array::from(indices))
+                        .map_err(|error| MergeError::Write { seq: 0, message: error.to_string() })?
+                }
+            };
+            self.write_partition(partition, &rows, &weights)?;
+        }
+        Ok(())
+    }
+
+    /// Writes rows of one partition, a slice at a time, so that the file's size is looked at often enough.
+    fn write_partition(
+        &mut self,
+        id: PartitionId,
+        rows: &RecordBatch,
+        weights: &[u64],
+    ) -> Result<(), MergeError> {
+        let values = self.router.partition(id);
+        let (mut start, mut weight) = (0, 0);
+        for (index, row) in weights.iter().enumerate() {
+            weight += row;
+            if weight >= self.slice_weight || index + 1 == weights.len() {
+                self.files.write(id, &values, &rows.slice(start, index + 1 - start))?;
+                (start, weight) = (index + 1, 0);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of each partition, partitions in the order of their first row; `None` stands for all rows.
+fn by_partition(waiting: &[(u64, PartitionId)]) -> Vec<(PartitionId, Option<Vec<u32>>)> {
+    let Some((_, first)) = waiting.first() else { return Vec::new() };
+    if waiting.iter().all(|(_, partition)| partition == first) {
+        return vec![(*first, None)];
+    }
+    let mut places: BTreeMap<PartitionId, usize> = BTreeMap::new();
+    let mut parts: Vec<(PartitionId, Option<Vec<u32>>)> = Vec::new();
+    for (index, (_, partition)) in waiting.iter().enumerate() {
+        let place = *places.entry(*partition).or_insert_with(|| {
+            parts.push((*partition, Some(Vec::new())));
+            parts.len() - 1
+        });
+        if let (Some((_, Some(indices))), Ok(index)) = (parts.get_mut(place), u32::try_from(index)) {
+            indices.push(index);
+        }
+    }
+    parts
+}

@@ -1,0 +1,174 @@
+//! Gzip and zstd: what is read whole, what is refused and as what.
+
+use landfall_parquet::{InputVerdict, MergeSpec};
+use serde_json::json;
+
+use crate::kit::{column, contract, gzip, merge, merge_slices, spec};
+
+fn numbers() -> MergeSpec {
+    spec(contract(vec![column("v", "int64")]))
+}
+
+/// What one object comes to, whole and in slices of one byte: the number of rows, or the reason.
+fn check(bytes: &[u8], expected: Result<u64, &str>) {
+    let whole = merge(&numbers(), &[bytes]);
+    let slices: Vec<&[u8]> = bytes.chunks(1).collect();
+    let sliced = merge_slices(&numbers(), &[slices]).unwrap();
+    assert_eq!(whole, sliced, "slicing changes nothing");
+    let found = match &whole.verdicts[0] {
+        InputVerdict::Merged { rows, rejected: 0 } => Ok(*rows),
+        InputVerdict::Merged { .. } => Err("rejected"),
+        InputVerdict::Empty => Ok(0),
+        InputVerdict::Quarantined(quarantine) => {
+            assert!(whole.files.is_empty());
+            Err(quarantine.reason.as_str())
+        }
+    };
+    assert_eq!(found, expected);
+}
+
+const ONE: &[u8] = b"{\"v\":1}\n{\"v\":2}\n";
+const TWO: &[u8] = b"{\"v\":3}\n";
+
+fn concat(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut copy = bytes.to_vec();
+    copy[at] ^= 0xff;
+    copy
+}
+
+#[test]
+fn gzip_is_read_to_its_last_member() {
+    let (one, two) = (gzip(ONE), gzip(TWO));
+    check(&one, Ok(2));
+    check(&concat(&[&one, &two]), Ok(3));
+    check(&concat(&[&one, &two, &[0; 1000]]), Ok(3));
+    check(&concat(&[&gzip(b""), &one]), Ok(2));
+    check(&gzip(b""), Ok(0));
+    // A line may go on in the next member.
+    check(&concat(&[&gzip(b"{\"v\""), &gzip(b":1}\n")]), Ok(1));
+}
+
+#[test]
+fn gzip_headers_may_have_all_their_parts() {
+    let one = gzip(ONE);
+    let header =
+        [&[0x1f, 0x8b, 8, 4 | 8 | 16 | 2, 0, 0, 0, 0, 0, 255, 3, 0][..], b"xyz", b"name\0", b"comment\0"]
+            .concat();
+    let mut crc = flate2::Crc::new();
+    crc.update(&header);
+    let sum = u16::try_from(crc.sum() & 0xffff).unwrap().to_le_bytes();
+    check(&concat(&[&header, &sum, &one[10..]]), Ok(2));
+    check(&concat(&[&header, &[sum[0] ^ 1, sum[1]], &one[10..]]), Err("gzip_header"));
+    check(&flipped(&one, 2), Err("gzip_header"));
+    let mut reserved = one.clone();
+    reserved[3] = 0x20;
+    check(&reserved, Err("gzip_header"));
+}
+
+#[test]
+fn broken_gzip_is_refused_as_what_it_is() {
+    let (one, two) = (gzip(ONE), gzip(TWO));
+    let end = one.len();
+    check(&flipped(&one, end - 8), Err("gzip_checksum"));
+    check(&flipped(&one, end - 1), Err("gzip_length"));
+    check(&flipped(&one, 10), Err("gzip_data"));
+    check(&one[..end - 1], Err("gzip_truncated"));
+    check(&one[..end - 8], Err("gzip_truncated"));
+    check(&one[..end - 10], Err("gzip_truncated"));
+    check(&one[..5], Err("gzip_truncated"));
+    check(&one[..2], Err("gzip_truncated"));
+    check(&concat(&[&one, &two[..two.len() - 3]]), Err("gzip_truncated"));
+    check(&concat(&[&one, b"\x1f"]), Err("gzip_truncated"));
+    check(&concat(&[&one, b"garbage"]), Err("gzip_trailing_bytes"));
+    check(&concat(&[&one, b"\n"]), Err("gzip_trailing_bytes"));
+    check(&concat(&[&one, &[0; 5], b"x"]), Err("gzip_trailing_bytes"));
+    check(&concat(&[&one, &[0; 5], &two]), Err("gzip_trailing_bytes"));
+    // Every cut is seen, every flipped byte of data or trailer too.
+    for cut in 1..end {
+        assert!(
+            !matches!(merge(&numbers(), &[&one[..cut]]).verdicts[0], InputVerdict::Merged { rows: 1.., .. }),
+            "{cut}"
+        );
+    }
+    for at in 10..end {
+        let run = merge(&numbers(), &[&flipped(&one, at)]);
+        assert!(matches!(run.verdicts[0], InputVerdict::Quarantined(_)), "byte {at}");
+    }
+}
+
+#[test]
+fn content_decides_not_the_name() {
+    check(ONE, Ok(2));
+    check(&gzip(&gzip(ONE)), Err("unsupported_format"));
+    check(&gzip(&zstd::bulk::compress(ONE, 3).unwrap()), Err("unsupported_format"));
+    check(b"BZh91AY&SY", Err("unsupported_format"));
+    check(b"PAR1\x15\x00\x15\x00", Err("unsupported_format"));
+    check(b"PK\x03\x04aaaaaaaa", Err("unsupported_format"));
+    check(b"\xfd7zXZ\x00aaaaaa", Err("unsupported_format"));
+    check(b"\xff\xfe{\x00}\x00", Err("unsupported_format"));
+    check(b"{", Err("rejected"));
+}
+
+#[test]
+fn zstd_is_read_to_its_last_frame() {
+    let compress = |bytes: &[u8]| zstd::bulk::compress(bytes, 3).unwrap();
+    let (one, two) = (compress(ONE), compress(TWO));
+    let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+    check(&one, Ok(2));
+    check(&concat(&[&one, &two]), Ok(3));
+    check(&concat(&[&skippable, &one, &skippable, &two]), Ok(3));
+    check(&compress(b""), Ok(0));
+    check(&one[..one.len() - 1], Err("zstd_truncated"));
+    check(&concat(&[&one, &two[..4]]), Err("zstd_truncated"));
+    check(&concat(&[&one, b"\x28\xb5"]), Err("zstd_truncated"));
+    check(&concat(&[&one, b"garbage"]), Err("zstd_trailing_bytes"));
+    check(&concat(&[&one, &[0; 8]]), Err("zstd_trailing_bytes"));
+    check(&flipped(&one, 4), Err("zstd_data"));
+}
+
+#[test]
+fn large_streams_pass_through_their_buffers() {
+    let text = crate::kit::lines(0..200_000, |n| format!("{{\"v\":{n}}}"));
+    for bytes in
+        [gzip(text.as_bytes()), zstd::bulk::compress(text.as_bytes(), 1).unwrap(), text.clone().into_bytes()]
+    {
+        let whole = merge(&numbers(), &[&bytes]);
+        assert_eq!(whole.verdicts, [InputVerdict::Merged { rows: 200_000, rejected: 0 }]);
+        let last = whole.rows().pop();
+        assert_eq!(last, Some(json!({"v": 199_999})));
+        let sliced = merge_slices(&numbers(), &[bytes.chunks(777).collect()]).unwrap();
+        assert_eq!(whole, sliced);
+    }
+}
+
+#[test]
+fn bombs_are_refused_while_neighbours_are_delivered() {
+    // Blank lines only: 1000:1 and more. Without the ratio this would pass as an empty object.
+    let bomb = gzip(&vec![b'\n'; 200 * 1024 * 1024]);
+    let zstd_bomb = zstd::bulk::compress(&vec![b'\n'; 64 * 1024 * 1024], 3).unwrap();
+    let run = merge(&numbers(), &[ONE, &bomb, &zstd_bomb, TWO]);
+    let reasons: Vec<Option<&str>> = run
+        .verdicts
+        .iter()
+        .map(|verdict| match verdict {
+            InputVerdict::Quarantined(quarantine) => Some(quarantine.reason.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reasons, [None, Some("expansion_ratio"), Some("expansion_ratio"), None]);
+    assert_eq!(run.rows().len(), 3);
+}
+
+#[test]
+fn a_line_without_end_is_refused() {
+    let line = vec![b'['; 64 * 1024 * 1024 + 1];
+    let run = merge_slices(&numbers(), &[vec![ONE, &line[..line.len() - 1], &line[..1]], vec![TWO]]).unwrap();
+    let InputVerdict::Quarantined(quarantine) = &run.verdicts[0] else { panic!("{:?}", run.verdicts) };
+    assert_eq!(quarantine.reason.as_str(), "line_too_long");
+    assert_eq!(quarantine.position.map(|position| (position.line, position.byte_offset)), Some((3, 16)));
+    assert_eq!(run.rows(), [json!({"v": 3})]);
+}

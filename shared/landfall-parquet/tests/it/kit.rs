@@ -1,0 +1,278 @@
+//! Builders and readers of the tests: the only place that knows the engine's calls and arrow's arrays.
+
+use std::io::Write as _;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time32MillisecondType, Time64MicrosecondType, TimestampMicrosecondType, TimestampMillisecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, TimeUnit};
+use bytes::Bytes;
+use landfall_core::contract::{Column, Contract, DuplicateKeys, UnknownFields, ViolationPolicy};
+use landfall_core::delivery::PinnedConfig;
+use landfall_core::layout::{Compression, Layout, PartitionLevel, PartitionSource, PartitionTransform};
+use landfall_parquet::{
+    FinishedFile, Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OutputEvent, RejectedRow,
+};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Map, Value, json};
+
+/// A column without rules, nullable.
+pub(crate) fn column(name: &str, data_type: &str) -> Column {
+    Column {
+        name: name.to_owned(),
+        from: None,
+        data_type: data_type.parse().expect(data_type),
+        nullable: true,
+        description: None,
+        format: None,
+        min: None,
+        max: None,
+        min_length: None,
+        max_length: None,
+        pattern: None,
+        one_of: None,
+    }
+}
+
+/// A contract with the default policies.
+pub(crate) fn contract(columns: Vec<Column>) -> Contract {
+    Contract {
+        version: 3,
+        on_violation: ViolationPolicy::QuarantineRow,
+        unknown_fields: UnknownFields::Violation,
+        duplicate_keys: DuplicateKeys::Refuse,
+        columns,
+    }
+}
+
+/// A merge without partitions, with a target that no test reaches by accident.
+pub(crate) fn spec(contract: Contract) -> MergeSpec {
+    MergeSpec {
+        config: PinnedConfig {
+            version: 1,
+            engine: "1".into(),
+            delivery: "clicks".into(),
+            dataset: "clicks".into(),
+            bucket: "lake".into(),
+            prefix: "clicks/".into(),
+            temp_prefix: "_tmp/clicks/".into(),
+            contract,
+            layout: Layout {
+                compression: Compression::Snappy,
+                file_name: "part-{job_id}-{seq}".into(),
+                target_bytes: 128 * 1024 * 1024,
+                max_latency_seconds: 300,
+                row_group_bytes: 32 * 1024 * 1024,
+                partitions: Vec::new(),
+            },
+        },
+        job_id: "job1".into(),
+        intent_hash: "ab".repeat(32),
+        planned_at: "2026-05-19T10:15:00Z".parse().unwrap(),
+        partition: Vec::new(),
+        stop_after_bytes: None,
+    }
+}
+
+/// A level that reads a column of the record.
+pub(crate) fn level(name: &str, field: &str, transform: PartitionTransform) -> PartitionLevel {
+    PartitionLevel {
+        name: name.into(),
+        source: PartitionSource::Column,
+        field: Some(field.into()),
+        transform,
+    }
+}
+
+/// What a merge came to.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Run {
+    pub(crate) verdicts: Vec<InputVerdict>,
+    pub(crate) files: Vec<File>,
+    pub(crate) rejected: Vec<RejectedRow>,
+}
+
+/// A finished file with its bytes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct File {
+    pub(crate) finished: FinishedFile,
+    pub(crate) bytes: Bytes,
+}
+
+impl Run {
+    /// All rows of all files, as JSON objects.
+    pub(crate) fn rows(&self) -> Vec<Value> {
+        self.files.iter().flat_map(|file| rows(&file.bytes)).collect()
+    }
+
+    /// Codes of the rejected rows.
+    pub(crate) fn codes(&self) -> Vec<&'static str> {
+        self.rejected.iter().map(|row| row.code.as_str()).collect()
+    }
+}
+
+/// Merges inputs, each given in slices.
+pub(crate) fn merge_slices(spec: &MergeSpec, inputs: &[Vec<&[u8]>]) -> Result<Run, MergeError> {
+    let mut merge = Merge::new(spec.clone())?;
+    let mut run = Run { verdicts: Vec::new(), files: Vec::new(), rejected: Vec::new() };
+    let mut events = Vec::new();
+    for (index, slices) in inputs.iter().enumerate() {
+        let size = slices.iter().map(|slice| slice.len() as u64).sum();
+        merge.begin_input(InputInfo { index, key: format!("in/{index}"), size })?;
+        for slice in slices {
+            if merge.push(slice)? == Flow::Settled {
+                break;
+            }
+            events.append(&mut merge.take_output());
+        }
+        run.verdicts.push(merge.end_input()?);
+        events.append(&mut merge.take_output());
+        run.rejected.append(&mut merge.take_rejected());
+    }
+    merge.finish()?;
+    events.append(&mut merge.take_output());
+    run.files = files(events);
+    Ok(run)
+}
+
+/// Puts the events of a merge together, checking that they are in order.
+pub(crate) fn files(events: Vec<OutputEvent>) -> Vec<File> {
+    let mut open = std::collections::BTreeMap::new();
+    let mut files = Vec::new();
+    for event in events {
+        match event {
+            OutputEvent::Opened(opened) => {
+                assert!(open.insert(opened.seq, (opened, Vec::new())).is_none());
+            }
+            OutputEvent::Bytes { seq, bytes } => {
+                open.get_mut(&seq).expect("opened").1.extend_from_slice(&bytes);
+            }
+            OutputEvent::Finished(finished) => {
+                let (opened, bytes) = open.remove(&finished.seq).expect("opened");
+                assert_eq!(opened.relative_key, finished.relative_key);
+                assert_eq!(opened.partition, finished.partition);
+                assert_eq!(finished.bytes, bytes.len() as u64);
+                assert_eq!(finished.crc64nvme, crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &bytes));
+                assert_eq!(finished.index as usize, files.len());
+                files.push(File { finished, bytes: bytes.into() });
+            }
+        }
+    }
+    assert!(open.is_empty(), "every opened file is finished");
+    for file in &files {
+        assert_eq!(file.finished.rows, rows(&file.bytes).len() as u64);
+    }
+    files
+}
+
+/// Merges whole inputs.
+pub(crate) fn merge(spec: &MergeSpec, inputs: &[&[u8]]) -> Run {
+    let inputs: Vec<Vec<&[u8]>> = inputs.iter().map(|input| vec![*input]).collect();
+    merge_slices(spec, &inputs).expect("a merge that ends")
+}
+
+/// Merges one text under a contract.
+pub(crate) fn merge_text(contract: Contract, text: &str) -> Run {
+    merge(&spec(contract), &[text.as_bytes()])
+}
+
+/// One line for each number.
+pub(crate) fn lines(numbers: impl IntoIterator<Item = i64>, line: impl Fn(i64) -> String) -> String {
+    let mut text = String::new();
+    for number in numbers {
+        text.push_str(&line(number));
+        text.push('\n');
+    }
+    text
+}
+
+/// Gzip of one member.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The rows of a Parquet file.
+pub(crate) fn rows(file: &Bytes) -> Vec<Value> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file.clone()).unwrap().build().unwrap();
+    reader.flat_map(|batch| batch_rows(&batch.unwrap())).collect()
+}
+
+fn batch_rows(batch: &RecordBatch) -> Vec<Value> {
+    let schema = batch.schema();
+    (0..batch.num_rows())
+        .map(|row| {
+            let pairs = schema.fields().iter().zip(batch.columns());
+            Value::Object(
+                pairs.map(|(field, array)| (field.name().clone(), cell(array.as_ref(), row))).collect(),
+            )
+        })
+        .collect()
+}
+
+/// One value: decimals as `{unscaled, scale}` text, instants and times as their number, binary as hex.
+fn cell(array: &dyn Array, row: usize) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    match array.data_type() {
+        DataType::Boolean => json!(array.as_boolean().value(row)),
+        DataType::Int8 => json!(array.as_primitive::<Int8Type>().value(row)),
+        DataType::Int16 => json!(array.as_primitive::<Int16Type>().value(row)),
+        DataType::Int32 => json!(array.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => json!(array.as_primitive::<Int64Type>().value(row)),
+        DataType::UInt8 => json!(array.as_primitive::<UInt8Type>().value(row)),
+        DataType::UInt16 => json!(array.as_primitive::<UInt16Type>().value(row)),
+        DataType::UInt32 => json!(array.as_primitive::<UInt32Type>().value(row)),
+        DataType::UInt64 => json!(array.as_primitive::<UInt64Type>().value(row)),
+        DataType::Float32 => json!(array.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 => json!(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Decimal128(_, scale) => {
+            json!(format!("{}e-{scale}", array.as_primitive::<Decimal128Type>().value(row)))
+        }
+        DataType::Utf8 => json!(array.as_string::<i32>().value(row)),
+        DataType::Binary => {
+            let bytes: Vec<String> =
+                array.as_binary::<i32>().value(row).iter().map(|byte| format!("{byte:02x}")).collect();
+            json!(bytes.concat())
+        }
+        DataType::Date32 => json!(array.as_primitive::<Date32Type>().value(row)),
+        DataType::Time32(TimeUnit::Millisecond) => {
+            json!(array.as_primitive::<Time32MillisecondType>().value(row))
+        }
+        DataType::Time64(TimeUnit::Microsecond) => {
+            json!(array.as_primitive::<Time64MicrosecondType>().value(row))
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, Some(zone)) if &**zone == "UTC" => {
+            json!(array.as_primitive::<TimestampMillisecondType>().value(row))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if &**zone == "UTC" => {
+            json!(array.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
+        DataType::List(_) => {
+            let items = array.as_list::<i32>().value(row);
+            (0..items.len()).map(|index| cell(items.as_ref(), index)).collect()
+        }
+        DataType::Struct(fields) => {
+            let members = array.as_struct();
+            let pairs = fields.iter().zip(members.columns());
+            Value::Object(
+                pairs.map(|(field, values)| (field.name().clone(), cell(values.as_ref(), row))).collect(),
+            )
+        }
+        DataType::Map(_, _) => {
+            let entries = array.as_map().value(row);
+            let keys = entries.column(0).as_string::<i32>();
+            let values = entries.column(1);
+            let pairs =
+                (0..entries.len()).map(|index| (keys.value(index).to_owned(), cell(values.as_ref(), index)));
+            Value::Object(pairs.collect::<Map<_, _>>())
+        }
+        other => panic!("no engine type gives {other}"),
+    }
+}

@@ -1,0 +1,171 @@
+//! Which partition a row goes to.
+
+use std::collections::BTreeMap;
+
+use landfall_core::layout::{PartitionLevel, PartitionSource, PartitionTransform};
+use landfall_core::record::KnownValue;
+use landfall_parquet::{Merge, MergeSpec, limits};
+use serde_json::{Value, json};
+
+use crate::kit::{column, contract, level, lines, merge, spec};
+
+fn routed(columns: &[(&str, &str)], levels: Vec<PartitionLevel>) -> MergeSpec {
+    let mut spec = spec(contract(columns.iter().map(|(name, data_type)| column(name, data_type)).collect()));
+    spec.partition = vec![None; levels.len()];
+    spec.config.layout.partitions = levels;
+    spec
+}
+
+/// The rows under each directory.
+fn directories(spec: &MergeSpec, text: &str) -> BTreeMap<String, Vec<Value>> {
+    let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for file in merge(spec, &[text.as_bytes()]).files {
+        let (directory, _) = file.finished.relative_key.rsplit_once('/').unwrap_or_default();
+        assert_eq!(landfall_core::partition::path(&file.finished.partition).trim_end_matches('/'), directory);
+        found.entry(directory.to_owned()).or_default().extend(crate::kit::rows(&file.bytes));
+    }
+    found
+}
+
+#[test]
+fn times_become_hive_levels_in_utc() {
+    let at = |name: &str, transform| level(name, "at", transform);
+    let levels = vec![
+        at("year", PartitionTransform::Year),
+        at("month", PartitionTransform::Month),
+        at("day", PartitionTransform::Day),
+        at("hour", PartitionTransform::Hour),
+    ];
+    let spec = routed(&[("at", "timestamp(ms, UTC)"), ("n", "int8")], levels);
+    let text = "{\"at\":\"2026-01-01T00:30:00+01:00\",\"n\":1}\n{\"at\":\"2025-12-31T23:59:59Z\",\"n\":2}\n{\"at\":null,\"n\":3}\n{\"at\":\"1969-07-20T20:17:40Z\",\"n\":4}\n";
+    let found = directories(&spec, text);
+    let null = "__HIVE_DEFAULT_PARTITION__";
+    let counts: Vec<(String, usize)> = found.into_iter().map(|(path, rows)| (path, rows.len())).collect();
+    assert_eq!(
+        counts,
+        [
+            ("year=1969/month=07/day=20/hour=20".to_owned(), 1),
+            ("year=2025/month=12/day=31/hour=23".to_owned(), 2),
+            (format!("year={null}/month={null}/day={null}/hour={null}"), 1),
+        ]
+    );
+}
+
+#[test]
+fn values_become_escaped_segments() {
+    let levels = vec![level("p_v", "v", PartitionTransform::Identity)];
+    for (data_type, value, segment) in [
+        ("string", "\"US/East\"", "p_v=US%2FEast"),
+        ("string", "\"..\"", "p_v=%2E%2E"),
+        ("string", "\"\"", "p_v=__HIVE_DEFAULT_PARTITION__"),
+        ("string", "null", "p_v=__HIVE_DEFAULT_PARTITION__"),
+        ("string", "\"\\u0000\\n\"", "p_v=%00%0A"),
+        ("bool", "true", "p_v=true"),
+        ("int64", "-7", "p_v=-7"),
+        ("uint64", "18446744073709551615", "p_v=18446744073709551615"),
+        ("date", "\"2026-05-19\"", "p_v=2026-05-19"),
+        ("decimal(38,2)", "-0.5", "p_v=-0.50"),
+        ("decimal(38,0)", "99999999999999999999", "p_v=99999999999999999999"),
+        ("time(ms)", "\"10:15:00.250\"", "p_v=10%3A15%3A00.25"),
+        ("timestamp(us, UTC)", "\"1969-12-31T23:00:00-00:30\"", "p_v=1969-12-31%2023%3A30%3A00"),
+    ] {
+        let spec = routed(&[("v", data_type)], levels.clone());
+        let found = directories(&spec, &format!("{{\"v\":{value}}}\n"));
+        assert_eq!(found.keys().collect::<Vec<_>>(), [segment]);
+    }
+}
+
+#[test]
+fn empty_and_null_share_a_file_but_keep_their_values() {
+    let spec = routed(&[("v", "string")], vec![level("p_v", "v", PartitionTransform::Identity)]);
+    let run = merge(&spec, &[b"{\"v\":\"\"}\n{\"v\":\"a\"}\n{\"v\":null}\n{}\n{\"v\":\"a\"}\n"]);
+    assert_eq!(run.files.len(), 2);
+    assert_eq!(
+        crate::kit::rows(&run.files[0].bytes),
+        [json!({"v": ""}), json!({"v": null}), json!({"v": null})]
+    );
+    assert_eq!(crate::kit::rows(&run.files[1].bytes), [json!({"v": "a"}), json!({"v": "a"})]);
+}
+
+#[test]
+fn known_levels_stand_beside_those_of_the_record() {
+    let known = PartitionLevel {
+        name: "region".into(),
+        source: PartitionSource::Key,
+        field: None,
+        transform: PartitionTransform::Identity,
+    };
+    let mut spec = routed(&[("d", "date")], vec![known, level("dt", "d", PartitionTransform::Date)]);
+    spec.partition = vec![Some(KnownValue { value: Some("eu".into()) }), None];
+    let found = directories(&spec, "{\"d\":\"2026-05-19\"}\n{\"d\":\"2026-05-20\"}\n");
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["region=eu/dt=2026-05-19", "region=eu/dt=2026-05-20"]);
+    for partition in
+        [vec![], vec![None, None], vec![Some(KnownValue { value: None }), Some(KnownValue { value: None })]]
+    {
+        spec.partition = partition;
+        assert!(Merge::new(spec.clone()).is_err());
+    }
+}
+
+#[test]
+fn levels_that_do_not_fit_their_column_are_refused() {
+    for (data_type, transform) in [
+        ("float64", PartitionTransform::Identity),
+        ("json", PartitionTransform::Identity),
+        ("date", PartitionTransform::Hour),
+        ("string", PartitionTransform::Year),
+        ("list<int8>", PartitionTransform::Identity),
+    ] {
+        let error =
+            Merge::new(routed(&[("v", data_type)], vec![level("p", "v", transform)])).map(drop).unwrap_err();
+        assert!(error.to_string().contains("cannot be made of column `v`"), "{error}");
+    }
+    assert!(Merge::new(routed(&[("v", "date")], vec![level("p", "w", PartitionTransform::Date)])).is_err());
+}
+
+#[test]
+fn a_value_too_long_for_a_key_rejects_its_row() {
+    let spec = routed(&[("v", "string")], vec![level("p", "v", PartitionTransform::Identity)]);
+    let text = format!("{{\"v\":\"{}\"}}\n{{\"v\":\"a\"}}\n", "é".repeat(100));
+    let run = merge(&spec, &[text.as_bytes()]);
+    assert_eq!(run.codes(), ["partition_too_long"]);
+    assert_eq!(run.rejected[0].column.as_deref(), Some("v"));
+    assert_eq!(run.rows(), [json!({"v": "a"})]);
+}
+
+#[test]
+fn more_partitions_than_open_files_lose_nothing() {
+    let spec = routed(&[("v", "int64"), ("n", "int64")], vec![level("p", "v", PartitionTransform::Identity)]);
+    let partitions = i64::try_from(limits::OPEN_FILES).unwrap() + 30;
+    let text = lines(0..partitions * 3, |n| format!("{{\"v\":{},\"n\":{n}}}", n % partitions));
+    let inputs: Vec<&[u8]> = vec![text.as_bytes(), text.as_bytes()];
+    let run = merge(&spec, &inputs);
+    let mut numbers: Vec<i64> = run.rows().iter().map(|row| row["n"].as_i64().unwrap()).collect();
+    numbers.sort_unstable();
+    let expected: Vec<i64> = (0..partitions * 3).flat_map(|n| [n, n]).collect();
+    assert_eq!(numbers, expected);
+    assert_eq!(run, merge(&spec, &inputs));
+}
+
+#[test]
+fn too_many_partitions_set_the_object_aside() {
+    let spec = routed(&[("v", "int64")], vec![level("p", "v", PartitionTransform::Identity)]);
+    let text = lines(0..=i64::try_from(limits::PARTITIONS).unwrap(), |n| format!("{{\"v\":{n}}}"));
+    let run = merge(&spec, &[text.as_bytes(), b"{\"v\":5}\n"]);
+    let landfall_parquet::InputVerdict::Quarantined(quarantine) = &run.verdicts[0] else { panic!() };
+    assert_eq!(quarantine.reason.as_str(), "too_many_partitions");
+    assert_eq!(run.rows(), [json!({"v": 5})]);
+}
+
+#[test]
+fn a_routed_merge_stops_when_it_is_told_to() {
+    let mut spec = routed(&[("v", "int64")], vec![level("p", "v", PartitionTransform::Identity)]);
+    spec.stop_after_bytes = Some(1);
+    spec.config.layout.target_bytes = 1;
+    let mut merge = Merge::new(spec).unwrap();
+    assert!(!merge.should_stop());
+    merge.begin_input(landfall_parquet::InputInfo { index: 0, key: "k".into(), size: 8 }).unwrap();
+    assert_eq!(merge.push(b"{\"v\":1}\n").unwrap(), landfall_parquet::Flow::More);
+    merge.end_input().unwrap();
+    assert!(merge.should_stop());
+}
