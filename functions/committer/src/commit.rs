@@ -1,0 +1,339 @@
+//! The commit of an intent, in the order that makes a crash after any step harmless: validate all files, publish each,
+//! catalog, receipt, notice, delete inputs, closed.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use landfall_core::delivery::{Access, Delivery, Order, PinnedConfig};
+use landfall_core::error::PortError;
+use landfall_core::hold;
+use landfall_core::keys::{self, RecordName};
+use landfall_core::ledger::{Ledger, generation};
+use landfall_core::message::Message;
+use landfall_core::port::{
+    Bucket, Catalog as _, CatalogChange, Clock, DeleteOutcome, Destination, Destinations, ObjectStore,
+    OutgoingMessage, Purpose, Queue,
+};
+use landfall_core::record::{
+    Closed, FORMAT, Input, Intent, Outcome, Published, Receipt, ReceiptFile, Verdict,
+};
+
+use crate::error::CommitError;
+use crate::publish::Publisher;
+use crate::register;
+use crate::validate::{Invalid, validate_file};
+
+/// How many inputs are deleted at once.
+const DELETES_IN_FLIGHT: usize = 32;
+/// Seconds after which an intent that waits for its predecessor looks again.
+const ORDER_WAIT_SECONDS: u32 = 10;
+
+/// What a commit needs to know of the stack.
+#[derive(Debug, Clone)]
+pub struct CommitConfig {
+    /// The staging bucket.
+    pub staging: Bucket,
+    /// Where notices are dispatched to.
+    pub notify_queue: String,
+    /// Where merges are dispatched to.
+    pub work_queue: String,
+    /// The committer's timeout, in seconds.
+    pub timeout_seconds: u32,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Commit {
+    /// Everything up to `closed` is done.
+    Closed(Box<CommitReport>),
+    /// It was closed before; the notice was sent on again if nobody recorded it.
+    AlreadyClosed,
+    /// The number is retired, or its outcome is void.
+    NothingToDo,
+    /// There is no outcome yet: somebody has still to merge.
+    NotMerged,
+}
+
+/// Counts of a commit.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CommitReport {
+    /// Files published (now or by an earlier try).
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Seconds from the staging of the oldest input to now.
+    pub lag_seconds: f64,
+    /// What the catalog needed.
+    pub catalog: CatalogChange,
+    /// Inputs deleted.
+    pub deleted: u64,
+    /// Holds released by this success.
+    pub released: usize,
+}
+
+/// The world a commit works in.
+#[derive(Debug)]
+pub(crate) struct Committing<'a, S, Q, D, C: ?Sized> {
+    /// The log, over our own store.
+    pub ledger: &'a Ledger<S>,
+    /// Our own queues.
+    pub queue: &'a Q,
+    /// Ways into client accounts.
+    pub destinations: &'a D,
+    /// The time.
+    pub clock: &'a C,
+    /// The stack.
+    pub config: &'a CommitConfig,
+    /// This invocation.
+    pub execution: &'a str,
+}
+
+/// An intent with all that was decided about it.
+struct Work<'a> {
+    delivery: &'a Delivery,
+    intent: Intent,
+    outcome: Outcome,
+    pin: PinnedConfig,
+    records: BTreeSet<RecordName>,
+}
+
+impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_, S, Q, D, C> {
+    /// Commits intent `n`.
+    ///
+    /// # Errors
+    /// See [`CommitError`]. Everything done until then stands, and the next try goes on from it.
+    pub(crate) async fn commit(&self, delivery: &Delivery, n: u64) -> Result<Commit, CommitError> {
+        let id = delivery.id.as_str();
+        let (floor, _) = self.ledger.floor(id).await?;
+        if n <= floor {
+            return Ok(Commit::NothingToDo);
+        }
+        let records = self.ledger.records(id, n).await?;
+        if records.contains(&RecordName::Closed) {
+            if !records.contains(&RecordName::Notified) {
+                self.send_notify(id, n).await?;
+            }
+            return Ok(Commit::AlreadyClosed);
+        }
+        let Some(generation) = generation(&records) else { return Ok(Commit::NotMerged) };
+        let outcome: Outcome =
+            self.ledger.must_read(&keys::record(id, n, RecordName::Outcome(generation))).await?;
+        if outcome.void {
+            return Ok(Commit::NothingToDo);
+        }
+        self.wait_for_turn(delivery, n, floor).await?;
+        let intent = self.ledger.intent(id, n).await?;
+        let pin = self.ledger.pin(id, &intent.pin).await?;
+        let work = Work { delivery, intent, outcome, pin, records };
+
+        let mut report = CommitReport::default();
+        if !work.records.contains(&RecordName::Receipt) {
+            report.catalog = self.deliver(&work).await?;
+        }
+        let receipt = self.receipt(&work).await?;
+        self.send_notify(id, n).await?;
+        let (deleted, left) = self.delete_inputs(&work).await?;
+        let closed = Closed { version: FORMAT, at: self.clock.now(), deleted, left };
+        self.ledger.put_once(&keys::record(id, n, RecordName::Closed), &closed).await?;
+        report.released = hold::release(self.ledger, id, &["role", "bucket", "key", "catalog"]).await?;
+
+        report.files = receipt.files.len() as u64;
+        report.bytes = receipt.files.iter().map(|file| file.bytes).sum();
+        report.rows = receipt.rows;
+        report.deleted = deleted;
+        let oldest =
+            work.intent.inputs.iter().take(work.outcome.consumed).map(|input| input.last_modified).min();
+        report.lag_seconds = oldest.map_or(0.0, |oldest| receipt.at.duration_since(oldest).as_secs_f64());
+        Ok(Commit::Closed(Box::new(report)))
+    }
+
+    /// With order `delivery`, n is published only after n-1 is closed, expired, void or retired.
+    async fn wait_for_turn(&self, delivery: &Delivery, n: u64, floor: u64) -> Result<(), CommitError> {
+        let before = n.saturating_sub(1);
+        if delivery.order == Order::None || before <= floor {
+            return Ok(());
+        }
+        let records = self.ledger.records(&delivery.id, before).await?;
+        if records.contains(&RecordName::Closed) || records.contains(&RecordName::Expired) {
+            return Ok(());
+        }
+        if let Some(generation) = generation(&records) {
+            let key = keys::record(&delivery.id, before, RecordName::Outcome(generation));
+            if self.ledger.must_read::<Outcome>(&key).await?.void {
+                return Ok(());
+            }
+        }
+        Err(CommitError::NotYet {
+            delivery: delivery.id.clone(),
+            n,
+            seconds: ORDER_WAIT_SECONDS,
+            reason: format!("intent {before} comes first"),
+        })
+    }
+
+    /// Validates and publishes all files, and registers them.
+    async fn deliver(&self, work: &Work<'_>) -> Result<CatalogChange, CommitError> {
+        if work.outcome.files.is_empty() {
+            return Ok(CatalogChange::default());
+        }
+        let at_client = |source: PortError| CommitError::Destination {
+            delivery: work.delivery.id.clone(),
+            n: work.intent.n,
+            source,
+        };
+        let access = Access {
+            bucket: work.pin.bucket.clone(),
+            prefix: work.pin.prefix.clone(),
+            temp_prefix: work.pin.temp_prefix.clone(),
+            ..work.delivery.access()
+        };
+        let client = self.destinations.open(&access, Purpose::Commit).await.map_err(at_client)?;
+        let bucket = Bucket { name: work.pin.bucket.clone(), owner: access.account.clone() };
+        self.validate(work, &client, &bucket).await?;
+
+        let job_id = work.intent.job_id();
+        let publisher = Publisher {
+            ledger: self.ledger,
+            store: &client.store,
+            bucket: &bucket,
+            delivery: work.delivery,
+            n: work.intent.n,
+            job_id: &job_id,
+            schema_version: work.pin.contract.version,
+            execution: self.execution,
+            timeout_seconds: self.config.timeout_seconds,
+        };
+        for file in &work.outcome.files {
+            publisher.publish(file, &work.records, self.clock.now()).await?;
+            // A temp that is gone or changed is no obstacle any more.
+            client.store.delete(&bucket, &file.temp_key, &file.etag).await.map_err(at_client)?;
+        }
+        match &work.delivery.catalog.glue {
+            Some(glue) => client
+                .catalog
+                .register(
+                    &register::table(glue, &work.pin),
+                    &register::partitions(&work.pin, &work.outcome.files),
+                )
+                .await
+                .map_err(at_client),
+            None => Ok(CatalogChange::default()),
+        }
+    }
+
+    /// Checks every file that is not yet published, before the first one is.
+    async fn validate(
+        &self,
+        work: &Work<'_>,
+        client: &Destination<D::Store, D::Catalog, D::Queue>,
+        bucket: &Bucket,
+    ) -> Result<(), CommitError> {
+        for file in &work.outcome.files {
+            let touched = work.records.iter().any(
+                |name| matches!(name, RecordName::Published(i) | RecordName::Attempt { file: i, .. } if *i == file.index),
+            );
+            // A file that was attempted had been validated, and its temp may rightly be gone.
+            if touched {
+                continue;
+            }
+            let (delivery, n) = (work.delivery.id.clone(), work.intent.n);
+            match validate_file(&client.store, bucket, file, &work.pin.contract).await {
+                Ok(()) => {}
+                Err(Invalid::Port(source)) => return Err(CommitError::Destination { delivery, n, source }),
+                Err(Invalid::Differs(problem)) => {
+                    let key = file.temp_key.clone();
+                    return Err(CommitError::NotAsStaged { delivery, n, key, problem });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The receipt, written now or before.
+    async fn receipt(&self, work: &Work<'_>) -> Result<Receipt, CommitError> {
+        let key = keys::record(&work.delivery.id, work.intent.n, RecordName::Receipt);
+        if work.records.contains(&RecordName::Receipt) {
+            return Ok(self.ledger.must_read(&key).await?);
+        }
+        let mut at = self.clock.now();
+        for file in &work.outcome.files {
+            let key = keys::record(&work.delivery.id, work.intent.n, RecordName::Published(file.index));
+            let published: Published = self.ledger.must_read(&key).await?;
+            at = at.max(published.at);
+        }
+        let quarantined = work
+            .outcome
+            .verdicts
+            .iter()
+            .filter(|verdict| matches!(verdict, Verdict::Quarantined { .. }))
+            .count();
+        let receipt = Receipt {
+            version: FORMAT,
+            delivery: work.delivery.id.clone(),
+            n: work.intent.n,
+            at,
+            dataset: work.pin.dataset.clone(),
+            job_id: work.intent.job_id(),
+            schema_version: work.pin.contract.version,
+            bucket: work.pin.bucket.clone(),
+            files: work
+                .outcome
+                .files
+                .iter()
+                .map(|file| ReceiptFile {
+                    key: file.key.clone(),
+                    bytes: file.bytes,
+                    rows: file.rows,
+                    crc64nvme: file.crc64nvme.clone(),
+                    partition: file.partition.clone(),
+                })
+                .collect(),
+            rows: work.outcome.rows(),
+            rejected: work.outcome.rejected(),
+            quarantined_objects: quarantined as u64,
+            inputs: work.outcome.consumed as u64,
+        };
+        self.ledger.put_once(&key, &receipt).await?;
+        // Whoever was first holds: two receipts of one intent differ at most in their time.
+        Ok(self.ledger.must_read(&key).await?)
+    }
+
+    async fn send_notify(&self, delivery: &str, n: u64) -> Result<(), CommitError> {
+        let message = OutgoingMessage {
+            body: Message::notify(delivery, n).to_body(),
+            group: None,
+            deduplication: None,
+            delay_seconds: None,
+        };
+        for answer in self.queue.send(&self.config.notify_queue, &[message]).await {
+            answer?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the consumed inputs, each only if it is still the one that was read.
+    async fn delete_inputs(&self, work: &Work<'_>) -> Result<(u64, u64), CommitError> {
+        let mut read = Vec::with_capacity(work.outcome.verdicts.len());
+        for (input, verdict) in consumed(work) {
+            if !matches!(verdict, Verdict::Gone | Verdict::Superseded) {
+                read.push((input.key.clone(), input.etag.clone()));
+            }
+        }
+        let deletes = read.into_iter().map(|(key, etag)| self.delete_input(key, etag));
+        let outcomes: Vec<DeleteOutcome> =
+            futures::stream::iter(deletes).buffer_unordered(DELETES_IN_FLIGHT).try_collect().await?;
+        let count =
+            |wanted: DeleteOutcome| outcomes.iter().filter(|outcome| **outcome == wanted).count() as u64;
+        Ok((count(DeleteOutcome::Deleted), count(DeleteOutcome::Changed)))
+    }
+
+    async fn delete_input(&self, key: String, etag: String) -> Result<DeleteOutcome, PortError> {
+        self.ledger.store().delete(&self.config.staging, &key, &etag).await
+    }
+}
+
+fn consumed<'w>(work: &'w Work<'_>) -> impl Iterator<Item = (&'w Input, &'w Verdict)> {
+    work.intent.inputs.iter().zip(&work.outcome.verdicts)
+}

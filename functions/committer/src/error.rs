@@ -1,0 +1,120 @@
+//! What can stop the commit of an intent.
+
+use landfall_core::error::{ErrorClass, PortError};
+use landfall_core::hold::Breakage;
+use landfall_core::ledger::LedgerError;
+
+/// A commit that could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The log failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A call in our own account failed.
+    #[error(transparent)]
+    Own(#[from] PortError),
+    /// A call in the client's account failed.
+    #[error("delivery {delivery}, intent {n}: {source}")]
+    Destination {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// The failure.
+        source: PortError,
+    },
+    /// A staged file is not what the outcome names. It is never published.
+    #[error("delivery {delivery}, intent {n}: staged file {key}: {problem}")]
+    NotAsStaged {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// The staged key.
+        key: String,
+        /// What differs.
+        problem: String,
+    },
+    /// Another object stands at the production key. It is never overwritten.
+    #[error("delivery {delivery}, intent {n}: s3 key {key} is taken by another object: {problem}")]
+    Conflict {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// The production key.
+        key: String,
+        /// How it differs from ours.
+        problem: String,
+    },
+    /// A copy of unknown effect left nothing at a destination whose client deletes what it consumed.
+    #[error(
+        "delivery {delivery}, intent {n}: {key} may have been delivered and consumed: possible_duplicate"
+    )]
+    PossibleDuplicate {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// The production key.
+        key: String,
+    },
+    /// An attempt of unknown effect is too young to be judged, or another worker is at it.
+    #[error("delivery {delivery}, intent {n}: waits {seconds} s: {reason}")]
+    NotYet {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// After how many seconds to look again.
+        seconds: u32,
+        /// For what.
+        reason: String,
+    },
+    /// The registry has no valid document for the delivery: its open intents are held.
+    #[error("delivery {delivery}, intent {n}: {reason}")]
+    NoConfiguration {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl CommitError {
+    /// The treatment.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Ledger(error) => error.class(),
+            // Our own account: it passes when we mend it; no client can.
+            Self::Own(_) | Self::NotYet { .. } => ErrorClass::Transient,
+            Self::Destination { source, .. } => source.class(),
+            Self::NotAsStaged { .. }
+            | Self::Conflict { .. }
+            | Self::PossibleDuplicate { .. }
+            | Self::NoConfiguration { .. } => ErrorClass::ClientFixable,
+        }
+    }
+
+    /// What must be mended before this can go on; `None` when waiting is enough.
+    pub fn breakage(&self) -> Option<Breakage> {
+        let named = |resource: &'static str, code: &str| {
+            Some(Breakage {
+                resource,
+                class: self.class(),
+                code: Some(code.to_owned()),
+                detail: self.to_string(),
+            })
+        };
+        match self {
+            Self::Destination { source, .. } => Breakage::of(source),
+            Self::NotAsStaged { .. } => named("bucket", "not_as_staged"),
+            Self::Conflict { .. } => named("bucket", "conflict"),
+            Self::PossibleDuplicate { .. } => named("bucket", "possible_duplicate"),
+            Self::NoConfiguration { .. } => named("configuration", "no_configuration"),
+            Self::Ledger(_) | Self::Own(_) | Self::NotYet { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The committer: checks staged files, publishes them into the client's lake, registers them, closes the intent.
+//!
+//! Generic over the ports; `main.rs` chooses the adapters.
+
+mod commit;
+mod config;
+mod error;
+mod publish;
+mod register;
+mod validate;
+
+pub use commit::{Commit, CommitConfig, CommitReport};
+pub use config::CommitterConfig;
+pub use error::CommitError;
+pub use publish::{CHECKSUM, DELIVERY_ID};
+
+use landfall_core::config_source::ConfigSource;
+use landfall_core::delivery::Delivery;
+use landfall_core::error::ErrorClass;
+use landfall_core::ledger::Ledger;
+use landfall_core::message::Message;
+use landfall_core::port::{Clock, Destinations, ObjectStore, OutgoingMessage, Queue};
+use landfall_core::record::PlanReason;
+use landfall_core::{hash, hold};
+use landfall_lambda::{Invocation, MessageHandler, SqsMessage, Verdict, metrics};
+use tokio::sync::Mutex;
+
+use crate::commit::Committing;
+
+/// The committer over its ports.
+#[derive(Debug)]
+pub struct Committer<S, Q, D, C> {
+    config: CommitterConfig,
+    ledger: Ledger<S>,
+    queue: Q,
+    destinations: D,
+    clock: C,
+    documents: Mutex<ConfigSource>,
+}
+
+impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> {
+    /// A committer of this stack.
+    pub fn new(config: CommitterConfig, store: S, queue: Q, destinations: D, clock: C) -> Self {
+        let ledger = Ledger::new(store, config.state.clone());
+        Self { config, ledger, queue, destinations, clock, documents: Mutex::new(ConfigSource::default()) }
+    }
+
+    async fn delivery(&self, id: &str, n: u64) -> Result<Delivery, CommitError> {
+        let registry = self.documents.lock().await.load(&self.ledger, &self.config.registry).await?;
+        registry.by_id(id).cloned().ok_or_else(|| CommitError::NoConfiguration {
+            delivery: id.to_owned(),
+            n,
+            reason: "the registry has no valid document for it".to_owned(),
+        })
+    }
+
+    async fn commit(&self, id: &str, n: u64, execution: &str) -> Result<Commit, CommitError> {
+        let delivery = self.delivery(id, n).await?;
+        let committing = Committing {
+            ledger: &self.ledger,
+            queue: &self.queue,
+            destinations: &self.destinations,
+            clock: &self.clock,
+            config: &self.config.commit,
+            execution,
+        };
+        let done = committing.commit(&delivery, n).await?;
+        if let Commit::Closed(report) = &done
+            && report.released > 0
+        {
+            self.resume(id, execution).await?;
+        }
+        Ok(done)
+    }
+
+    /// What waited while the delivery was held is planned now, not at the next look.
+    async fn resume(&self, id: &str, execution: &str) -> Result<(), CommitError> {
+        let message = OutgoingMessage {
+            body: Message::plan(id, PlanReason::Resume).to_body(),
+            group: Some(id.to_owned()),
+            deduplication: Some(format!("{id}-resume-{execution}")),
+            delay_seconds: None,
+        };
+        for answer in self.queue.send(&self.config.plan_queue, &[message]).await {
+            answer?;
+        }
+        Ok(())
+    }
+
+    /// A failure; one that the client must mend is written down as a hold.
+    async fn failed(&self, id: &str, n: u64, error: &CommitError, invocation: &Invocation) -> Verdict {
+        let wait = match (error, error.breakage()) {
+            (CommitError::NotYet { seconds, .. }, _) => Some(*seconds),
+            (_, Some(breakage)) => {
+                invocation.metrics.count(&metrics::DELIVERIES_HELD, Some(id), 1);
+                let wait = match hold::note(&self.ledger, id, n, &breakage, self.clock.now()).await {
+                    Ok(seconds) => Some(seconds),
+                    Err(log) => {
+                        tracing::error!(error = %log, delivery = id, "hold not written");
+                        None
+                    }
+                };
+                return Verdict::retry("held", breakage.class, error.to_string(), wait);
+            }
+            (_, None) => None,
+        };
+        Verdict::retry("failed", error.class(), error.to_string(), wait)
+    }
+}
+
+impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> MessageHandler for Committer<S, Q, D, C> {
+    async fn handle(&self, message: &SqsMessage, invocation: &Invocation) -> Verdict {
+        let (id, n) = match Message::parse(&message.body) {
+            Ok(Message::Commit { delivery, n, .. }) => (delivery, n),
+            Ok(_) => {
+                let reason = "a message for another function";
+                return Verdict::retry("misdirected", ErrorClass::Permanent, reason, None).kind("commit");
+            }
+            Err(error) => {
+                return Verdict::retry("malformed", ErrorClass::Permanent, error.to_string(), None)
+                    .kind("commit");
+            }
+        };
+        let name = format!("{}/{}/{}", invocation.request_id, message.id(), message.receive_count());
+        let execution: String = hash::hex(name.as_bytes()).chars().take(20).collect();
+        let verdict = match self.commit(&id, n, &execution).await {
+            Ok(done) => report(&id, done, invocation),
+            Err(error) => self.failed(&id, n, &error, invocation).await,
+        };
+        verdict.kind("commit").delivery(id).intent(n)
+    }
+}
+
+fn report(id: &str, done: Commit, invocation: &Invocation) -> Verdict {
+    match done {
+        Commit::Closed(report) => {
+            let counts = &invocation.metrics;
+            counts.count(&metrics::FILES_OUT, Some(id), report.files);
+            counts.count(&metrics::BYTES_OUT, Some(id), report.bytes);
+            counts.count(&metrics::ROWS_OUT, Some(id), report.rows);
+            counts.observe(&metrics::FRESHNESS_LAG, Some(id), report.lag_seconds);
+            Verdict::done("published")
+                .count("files", report.files)
+                .count("rows", report.rows)
+                .count("bytes", report.bytes)
+                .count("partitions_created", report.catalog.partitions_created as u64)
+                .count("inputs_deleted", report.deleted)
+        }
+        Commit::AlreadyClosed => Verdict::done("already_closed"),
+        Commit::NothingToDo => Verdict::done("nothing_to_do"),
+        Commit::NotMerged => Verdict::done("not_merged"),
+    }
+}

@@ -1,0 +1,306 @@
+//! Publication of one file: attempt, conditional copy, published. See docs/semantics.md for the protocol.
+//!
+//! An `attempt` record stands before every copy. An answer that surely had no effect writes `refused`; a success
+//! writes `published`, after which the file is never copied again, whatever the destination shows. An attempt
+//! with neither is of unknown effect and is judged only when nobody can still be working on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use landfall_core::delivery::{Capabilities, Delivery};
+use landfall_core::error::{Effect, PortError, PortErrorKind};
+use landfall_core::keys::{self, RecordName};
+use landfall_core::ledger::{Ledger, PutOnce};
+use landfall_core::port::{
+    Bucket, CopyOutcome, CopyRequest, Encryption, ObjectAttributes, ObjectHead, ObjectStore,
+};
+use landfall_core::record::{Attempt, FORMAT, OutcomeFile, Published, Refused};
+
+use crate::error::CommitError;
+use crate::validate::{Invalid, checksum, hex};
+
+/// User metadata of a published file: which handing over it belongs to.
+pub const DELIVERY_ID: &str = "landfall-delivery-id";
+/// User metadata of a published file: CRC-64/NVME of the whole file, 16 hex digits.
+pub const CHECKSUM: &str = "landfall-crc64nvme";
+/// How long after the function's timeout an attempt can still have an effect.
+const GRACE: SignedDuration = SignedDuration::from_secs(60);
+
+/// What the publication of an intent's files needs.
+#[derive(Debug)]
+pub(crate) struct Publisher<'a, S, T> {
+    /// The log.
+    pub ledger: &'a Ledger<S>,
+    /// The client's store.
+    pub store: &'a T,
+    /// The client's bucket.
+    pub bucket: &'a Bucket,
+    /// The delivery as configured now.
+    pub delivery: &'a Delivery,
+    /// The intent.
+    pub n: u64,
+    /// The job id.
+    pub job_id: &'a str,
+    /// The contract's version.
+    pub schema_version: u32,
+    /// This invocation.
+    pub execution: &'a str,
+    /// The committer's timeout, in seconds.
+    pub timeout_seconds: u32,
+}
+
+impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
+    /// Publishes one file, or finds that it is published.
+    ///
+    /// # Errors
+    /// See [`CommitError`]. Never overwrites, and never leaves a copy that the log does not know of.
+    pub(crate) async fn publish(
+        &self,
+        file: &OutcomeFile,
+        records: &BTreeSet<RecordName>,
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
+        if records.contains(&RecordName::Published(file.index)) {
+            return Ok(());
+        }
+        let numbers = |wanted: fn(&RecordName) -> Option<(u32, u32)>| -> BTreeSet<u32> {
+            records.iter().filter_map(wanted).filter(|(i, _)| *i == file.index).map(|(_, k)| k).collect()
+        };
+        let attempts =
+            numbers(|name| if let RecordName::Attempt { file, k } = name { Some((*file, *k)) } else { None });
+        let refused =
+            numbers(|name| if let RecordName::Refused { file, k } = name { Some((*file, *k)) } else { None });
+        for k in attempts.difference(&refused) {
+            if self.judge(file, *k, now).await? {
+                return Ok(());
+            }
+        }
+        let k = attempts.last().copied().unwrap_or(0) + 1;
+        self.attempt(file, k, now).await
+    }
+
+    /// Judges an attempt of unknown effect. True when the file is published by it.
+    async fn judge(&self, file: &OutcomeFile, k: u32, now: Timestamp) -> Result<bool, CommitError> {
+        let key = self.record(RecordName::Attempt { file: file.index, k });
+        let attempt: Attempt = self.ledger.must_read(&key).await?;
+        let timeout = SignedDuration::from_secs(i64::from(self.timeout_seconds));
+        let over = attempt.at.saturating_add(timeout + GRACE).unwrap_or(Timestamp::MAX);
+        if now < over {
+            let seconds = u32::try_from(over.duration_since(now).as_secs() + 1).unwrap_or(1);
+            return Err(self.not_yet(seconds, format!("attempt {k} of {} may still be under way", file.key)));
+        }
+        match self.standing(file).await? {
+            Standing::Ours(head) => {
+                self.published(file, &head.etag, now).await?;
+                Ok(true)
+            }
+            Standing::Foreign(problem) => Err(self.conflict(file, problem)),
+            Standing::Absent if self.delivery.destination.consumer_deletes => {
+                Err(CommitError::PossibleDuplicate {
+                    delivery: self.delivery.id.clone(),
+                    n: self.n,
+                    key: file.key.clone(),
+                })
+            }
+            // The client does not delete: nothing there means nothing was written.
+            Standing::Absent => Ok(false),
+        }
+    }
+
+    async fn attempt(&self, file: &OutcomeFile, k: u32, now: Timestamp) -> Result<(), CommitError> {
+        let attempt =
+            Attempt { version: FORMAT, file: file.index, k, at: now, execution: self.execution.to_owned() };
+        let key = self.record(RecordName::Attempt { file: file.index, k });
+        if self.ledger.put_once(&key, &attempt).await? == PutOnce::Theirs {
+            return Err(self.not_yet(5, format!("another worker makes attempt {k} of {}", file.key)));
+        }
+        let attributes = self.attributes(file);
+        let answer = self
+            .store
+            .copy(
+                self.bucket,
+                &CopyRequest {
+                    source_key: &file.temp_key,
+                    source_etag: &file.etag,
+                    source_size: file.bytes,
+                    key: &file.key,
+                    attributes: &attributes,
+                    capabilities: self.capabilities(),
+                },
+            )
+            .await;
+        match answer {
+            Ok(CopyOutcome::Copied { etag, crc64nvme }) => {
+                self.check_copy(file, k, &etag, crc64nvme, now).await
+            }
+            Ok(CopyOutcome::DestinationExists) => match self.standing(file).await? {
+                Standing::Ours(head) => self.published(file, &head.etag, now).await,
+                Standing::Foreign(problem) => {
+                    self.refused(file, k, &problem).await?;
+                    Err(self.conflict(file, problem))
+                }
+                Standing::Absent => {
+                    self.refused(file, k, "the destination came and went").await?;
+                    Err(self.not_yet(5, format!("{} came and went", file.key)))
+                }
+            },
+            Ok(CopyOutcome::SourceChanged) => {
+                self.refused(file, k, "the staged file changed or is gone").await?;
+                Err(CommitError::NotAsStaged {
+                    delivery: self.delivery.id.clone(),
+                    n: self.n,
+                    key: file.temp_key.clone(),
+                    problem: "it changed or is gone".to_owned(),
+                })
+            }
+            Err(error) if error.effect == Effect::None => {
+                self.refused(file, k, &error.to_string()).await?;
+                Err(self.at_client(error))
+            }
+            Err(error) => match self.standing(file).await {
+                // What stands is ours: the effect is known after all.
+                Ok(Standing::Ours(head)) => self.published(file, &head.etag, now).await,
+                // Absence proves nothing yet: the copy may still be running at the store.
+                Ok(Standing::Absent | Standing::Foreign(_)) | Err(_) => Err(self.at_client(error)),
+            },
+        }
+    }
+
+    /// Compares the copy's checksum with the outcome's; a wrong copy is ours and is removed.
+    async fn check_copy(
+        &self,
+        file: &OutcomeFile,
+        k: u32,
+        etag: &str,
+        answered: Option<u64>,
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
+        let sum = match answered {
+            Some(sum) => sum,
+            None => {
+                checksum(self.store, self.bucket, &file.key, etag).await.map_err(|error| match error {
+                    Invalid::Port(error) => self.at_client(error.with_unknown_effect()),
+                    Invalid::Differs(problem) => self.conflict(file, problem),
+                })?
+            }
+        };
+        if hex(sum) == file.crc64nvme {
+            return self.published(file, etag, now).await;
+        }
+        let problem = format!("checksum {} of the copy, the outcome names {}", hex(sum), file.crc64nvme);
+        self.store.delete(self.bucket, &file.key, etag).await.map_err(|error| self.at_client(error))?;
+        self.refused(file, k, &problem).await?;
+        Err(self.at_client(PortError::new(
+            "copy object",
+            format!("s3://{}/{}", self.bucket.name, file.key),
+            PortErrorKind::Unavailable,
+            problem,
+        )))
+    }
+
+    /// What stands at the production key.
+    async fn standing(&self, file: &OutcomeFile) -> Result<Standing, CommitError> {
+        let head = self.store.head(self.bucket, &file.key).await.map_err(|error| self.at_client(error))?;
+        let Some(head) = head else { return Ok(Standing::Absent) };
+        let found = |name: &str| head.metadata.get(name).map_or("none", String::as_str).to_owned();
+        let sum = head.crc64nvme.map_or_else(|| found(CHECKSUM), hex);
+        if found(DELIVERY_ID) != self.delivery_id() || sum != file.crc64nvme || head.size != file.bytes {
+            return Ok(Standing::Foreign(format!(
+                "delivery id {}, checksum {sum}, {} bytes",
+                found(DELIVERY_ID),
+                head.size
+            )));
+        }
+        Ok(Standing::Ours(head))
+    }
+
+    async fn published(&self, file: &OutcomeFile, etag: &str, now: Timestamp) -> Result<(), CommitError> {
+        if !self.capabilities().multipart_tags {
+            // A lesser endpoint tags after the fact; repeating it changes nothing.
+            let tags = self.tags(file);
+            self.store
+                .put_tags(self.bucket, &file.key, &tags)
+                .await
+                .map_err(|error| self.at_client(error))?;
+        }
+        let published = Published {
+            version: FORMAT,
+            file: file.index,
+            key: file.key.clone(),
+            etag: etag.to_owned(),
+            at: now,
+        };
+        self.ledger.put_once(&self.record(RecordName::Published(file.index)), &published).await?;
+        Ok(())
+    }
+
+    async fn refused(&self, file: &OutcomeFile, k: u32, reason: &str) -> Result<(), CommitError> {
+        let refused = Refused { version: FORMAT, file: file.index, k, reason: reason.to_owned() };
+        self.ledger.put_once(&self.record(RecordName::Refused { file: file.index, k }), &refused).await?;
+        Ok(())
+    }
+
+    fn record(&self, name: RecordName) -> String {
+        keys::record(&self.delivery.id, self.n, name)
+    }
+
+    fn delivery_id(&self) -> String {
+        format!("{}/{}", self.delivery.id, self.n)
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.delivery.destination.capabilities
+    }
+
+    fn tags(&self, file: &OutcomeFile) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("schema_version".to_owned(), self.schema_version.to_string()),
+            ("records".to_owned(), file.rows.to_string()),
+            ("status".to_owned(), "validated".to_owned()),
+            ("delivery_id".to_owned(), self.delivery_id()),
+        ])
+    }
+
+    fn attributes(&self, file: &OutcomeFile) -> ObjectAttributes {
+        ObjectAttributes {
+            content_type: Some("application/vnd.apache.parquet".to_owned()),
+            metadata: BTreeMap::from([
+                (DELIVERY_ID.to_owned(), self.delivery_id()),
+                (CHECKSUM.to_owned(), file.crc64nvme.clone()),
+                ("landfall-job-id".to_owned(), self.job_id.to_owned()),
+                ("landfall-rows".to_owned(), file.rows.to_string()),
+            ]),
+            tags: self.tags(file),
+            encryption: self
+                .delivery
+                .destination
+                .kms_key_arn
+                .clone()
+                .map_or(Encryption::BucketDefault, Encryption::Kms),
+        }
+    }
+
+    fn at_client(&self, source: PortError) -> CommitError {
+        CommitError::Destination { delivery: self.delivery.id.clone(), n: self.n, source }
+    }
+
+    fn conflict(&self, file: &OutcomeFile, problem: String) -> CommitError {
+        CommitError::Conflict {
+            delivery: self.delivery.id.clone(),
+            n: self.n,
+            key: file.key.clone(),
+            problem,
+        }
+    }
+
+    fn not_yet(&self, seconds: u32, reason: String) -> CommitError {
+        CommitError::NotYet { delivery: self.delivery.id.clone(), n: self.n, seconds, reason }
+    }
+}
+
+/// What stands at a production key.
+enum Standing {
+    Absent,
+    Ours(ObjectHead),
+    Foreign(String),
+}

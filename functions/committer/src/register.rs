@@ -1,0 +1,58 @@
+//! The catalog side of a commit: the table as the contract describes it, and the partitions of the new files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use landfall_core::delivery::{GlueTable, PinnedConfig};
+use landfall_core::partition;
+use landfall_core::port::{CatalogColumn, CatalogPartition, CatalogTable};
+use landfall_core::record::OutcomeFile;
+
+/// The table a delivery needs.
+pub(crate) fn table(glue: &GlueTable, pin: &PinnedConfig) -> CatalogTable {
+    CatalogTable {
+        database: glue.database.clone(),
+        table: glue.table.clone(),
+        location: format!("s3://{}/{}", pin.bucket, pin.prefix),
+        columns: pin
+            .contract
+            .columns
+            .iter()
+            .map(|column| CatalogColumn {
+                // Glue folds names to lower case: compare and register them so.
+                name: column.name.to_ascii_lowercase(),
+                hive_type: column.data_type.hive(),
+                comment: column.description.clone(),
+            })
+            .collect(),
+        partition_keys: pin
+            .layout
+            .partitions
+            .iter()
+            .map(|level| CatalogColumn {
+                name: level.name.to_ascii_lowercase(),
+                // Athena prunes at the metastore only by columns of type string.
+                hive_type: "string".to_owned(),
+                comment: None,
+            })
+            .collect(),
+        parameters: BTreeMap::from([
+            ("landfall.delivery".to_owned(), pin.delivery.clone()),
+            ("landfall.schema_version".to_owned(), pin.contract.version.to_string()),
+        ]),
+    }
+}
+
+/// The partitions in which the files stand; none for a dataset without partitions.
+pub(crate) fn partitions(pin: &PinnedConfig, files: &[OutcomeFile]) -> Vec<CatalogPartition> {
+    if pin.layout.partitions.is_empty() {
+        return Vec::new();
+    }
+    let distinct: BTreeSet<CatalogPartition> = files
+        .iter()
+        .map(|file| CatalogPartition {
+            values: partition::catalog_values(&file.partition),
+            location: format!("s3://{}/{}{}", pin.bucket, pin.prefix, partition::path(&file.partition)),
+        })
+        .collect();
+    distinct.into_iter().collect()
+}

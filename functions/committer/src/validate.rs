@@ -1,0 +1,113 @@
+//! Validation of a staged file against the outcome: size, entity tag, checksum, footer, schema, rows.
+
+use crc_fast::{CrcAlgorithm, Digest};
+use landfall_core::contract::Contract;
+use landfall_core::error::PortError;
+use landfall_core::port::{Bucket, GetOutcome, ObjectBody as _, ObjectStore};
+use landfall_core::record::OutcomeFile;
+use landfall_parquet::validate::{TAIL_BYTES, check_footer, footer_bytes};
+
+/// Why a staged file is not valid.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Invalid {
+    /// The client's store failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The file differs from what the outcome names.
+    #[error("{0}")]
+    Differs(String),
+}
+
+/// Checks one staged file, every byte of it.
+///
+/// # Errors
+/// [`Invalid::Differs`] names the first difference.
+pub(crate) async fn validate_file<S: ObjectStore>(
+    store: &S,
+    bucket: &Bucket,
+    file: &OutcomeFile,
+    contract: &Contract,
+) -> Result<(), Invalid> {
+    let differs = |what: String| Err(Invalid::Differs(what));
+    let Some(head) = store.head(bucket, &file.temp_key).await? else {
+        return differs("it is gone".to_owned());
+    };
+    if head.etag != file.etag || head.size != file.bytes {
+        return differs(format!(
+            "entity tag {} and {} bytes, staged were {} and {} bytes",
+            head.etag, head.size, file.etag, file.bytes
+        ));
+    }
+    let sum = match head.crc64nvme {
+        // The store computed it when the bytes arrived, and keeps it with them.
+        Some(sum) => sum,
+        None => checksum(store, bucket, &file.temp_key, &file.etag).await?,
+    };
+    if hex(sum) != file.crc64nvme {
+        return differs(format!("checksum {}, the outcome names {}", hex(sum), file.crc64nvme));
+    }
+
+    let tail = read_tail(store, bucket, file, TAIL_BYTES).await?;
+    let length = footer_bytes(&tail).map_err(|error| Invalid::Differs(error.to_string()))?;
+    if length > file.bytes {
+        return differs(format!("its footer claims {length} of {} bytes", file.bytes));
+    }
+    let footer = read_tail(store, bucket, file, length).await?;
+    let summary =
+        check_footer(&footer, file.bytes, contract).map_err(|error| Invalid::Differs(error.to_string()))?;
+    if summary.rows != file.rows {
+        return differs(format!("{} rows, the outcome names {}", summary.rows, file.rows));
+    }
+    Ok(())
+}
+
+/// The CRC-64/NVME of an object, read whole.
+///
+/// # Errors
+/// When the store fails or the object is not the one with `etag`.
+pub(crate) async fn checksum<S: ObjectStore>(
+    store: &S,
+    bucket: &Bucket,
+    key: &str,
+    etag: &str,
+) -> Result<u64, Invalid> {
+    match store.get(bucket, key, Some(etag), None).await? {
+        GetOutcome::Found(_, mut body) => {
+            let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
+            while let Some(chunk) = body.chunk().await? {
+                digest.update(&chunk);
+            }
+            Ok(digest.finalize())
+        }
+        GetOutcome::Absent | GetOutcome::Changed => {
+            Err(Invalid::Differs("it changed while it was read".to_owned()))
+        }
+    }
+}
+
+/// A checksum as records carry it.
+pub(crate) fn hex(sum: u64) -> String {
+    format!("{sum:016x}")
+}
+
+async fn read_tail<S: ObjectStore>(
+    store: &S,
+    bucket: &Bucket,
+    file: &OutcomeFile,
+    length: u64,
+) -> Result<Vec<u8>, Invalid> {
+    let from = file.bytes.saturating_sub(length);
+    let range = Some((from, file.bytes.saturating_sub(1)));
+    match store.get(bucket, &file.temp_key, Some(&file.etag), range).await? {
+        GetOutcome::Found(_, mut body) => {
+            let mut bytes = Vec::new();
+            while let Some(chunk) = body.chunk().await? {
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(bytes)
+        }
+        GetOutcome::Absent | GetOutcome::Changed => {
+            Err(Invalid::Differs("it changed while it was read".to_owned()))
+        }
+    }
+}

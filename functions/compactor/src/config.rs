@@ -1,0 +1,69 @@
+//! The compactor's configuration, read once at the start.
+
+use landfall_core::port::{Bucket, Queue};
+use landfall_core::registry::RegistryOptions;
+use landfall_lambda::env::{self, EnvError};
+use landfall_lambda::{Env, Host, Limits, QueueUrls};
+
+use crate::planner::PlannerConfig;
+
+/// Everything the compactor knows of its stack.
+#[derive(Debug, Clone)]
+pub struct CompactorConfig {
+    /// The state bucket.
+    pub state: Bucket,
+    /// The queue that S3 and the schedule write to.
+    pub intake_queue: String,
+    /// The FIFO queue of plans.
+    pub plan_queue: String,
+    /// Length of a nudge slot, in seconds; the plan queue delays by it.
+    pub slot_seconds: u32,
+    /// Plans, merges and their timeouts.
+    pub planner: PlannerConfig,
+    /// Which deliveries this stack may serve.
+    pub registry: RegistryOptions,
+    /// Where metrics are counted.
+    pub metrics_namespace: String,
+}
+
+impl CompactorConfig {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// Everything that is missing or wrong, together.
+    pub fn from_env(environment: &Env) -> Result<Self, EnvError> {
+        let mut vars = environment.vars();
+        let owner = vars.account(&env::ACCOUNT_ID);
+        let config = Self {
+            state: Bucket { name: vars.required(&env::STATE_BUCKET), owner: owner.clone() },
+            intake_queue: vars.queue_url(&env::INTAKE_QUEUE_URL),
+            plan_queue: vars.queue_url(&env::PLAN_QUEUE_URL),
+            slot_seconds: vars.number(&env::NUDGE_SLOT_SECONDS),
+            planner: PlannerConfig {
+                staging: Bucket { name: vars.required(&env::STAGING_BUCKET), owner },
+                work_queue: vars.queue_url(&env::WORK_QUEUE_URL),
+                commit_queue: vars.queue_url(&env::COMMIT_QUEUE_URL),
+                timeout_seconds: vars.number(&env::TIMEOUT_SECONDS),
+                reconcile_seconds: vars.number(&env::RECONCILE_INTERVAL_SECONDS),
+            },
+            registry: RegistryOptions {
+                region: vars.required(&env::REGION),
+                allow_cross_region: vars.flag(&env::ALLOW_CROSS_REGION),
+            },
+            metrics_namespace: vars.required(&env::METRICS_NAMESPACE),
+        };
+        vars.finish(config)
+    }
+
+    /// The host of the function, over its queues.
+    pub fn host<Q: Queue>(&self, queue: Q) -> Host<Q> {
+        let urls = [&self.intake_queue, &self.plan_queue, &self.planner.work_queue].map(Clone::clone);
+        let limits = Limits {
+            start_margin_seconds: 5,
+            stop_margin_seconds: 2,
+            backoff_base_seconds: 2,
+            backoff_cap_seconds: 900,
+        };
+        Host::new("compactor", self.metrics_namespace.clone(), queue, QueueUrls::new(urls), limits)
+    }
+}

@@ -1,0 +1,20 @@
+//! The compactor function. All behaviour is in the library.
+
+// The futures of the AWS clients nest deeply.
+#![recursion_limit = "512"]
+
+use compactor::{Compactor, CompactorConfig};
+use landfall_aws::{Clients, ClientsConfig};
+use landfall_lambda::{Env, SystemClock, serve, telemetry};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let env = Env::read();
+    telemetry::init(&env);
+    let config = CompactorConfig::from_env(&env)?;
+    let clients = Clients::load(ClientsConfig::from_environment()).await;
+    let host = config.host(clients.queue());
+    let compactor =
+        Compactor::new(config, clients.store(), clients.queue(), clients.destinations(), SystemClock);
+    serve(host, compactor).await
+}

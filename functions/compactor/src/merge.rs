@@ -1,0 +1,442 @@
+//! The execution of an intent: inputs in order through the engine into the client's hidden prefix, then one outcome.
+//!
+//! Whatever this execution does, only the outcome that was put first counts: a loser removes its own temps and
+//! adopts the winner's.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use landfall_core::delivery::{Access, Delivery, ENGINE_FORMAT, PinnedConfig};
+use landfall_core::error::PortError;
+use landfall_core::keys::{self, RecordName};
+use landfall_core::ledger::{Ledger, PutOnce, generation};
+use landfall_core::port::{Bucket, Destinations, GetOutcome, ObjectBody as _, ObjectStore, Purpose};
+use landfall_core::record::{FORMAT, FlushReason, Input, Intent, Outcome, OutcomeFile, Verdict};
+use landfall_lambda::Deadline;
+use landfall_parquet::{Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec};
+
+use crate::error::WorkError;
+use crate::quarantine::QuarantineWriter;
+use crate::staging::{StagedFiles, StagingTarget, remove_temps};
+
+/// Objects up to this size are fetched ahead, whole.
+const PREFETCH_BYTES: u64 = 1 << 20;
+/// How many small objects are fetched ahead.
+const PREFETCH: usize = 32;
+/// How often one object is read again after a cut connection.
+const READ_TRIES: u32 = 3;
+/// Seconds before the deadline at which no further input is begun.
+const MARGIN_SECONDS: u32 = 20;
+/// Parts of files of a delivery that writes one file at a time.
+const PART_BYTES: usize = 16 << 20;
+/// Parts of files of a delivery that routes rows: up to 64 files are open at once.
+const ROUTED_PART_BYTES: usize = 5 << 20;
+
+/// What an execution did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Execution {
+    /// Its outcome stands.
+    Decided(Box<MergeReport>),
+    /// Another outcome stood already, or was first.
+    Adopted,
+    /// The number is retired.
+    Retired,
+}
+
+/// Counts of an execution whose outcome stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MergeReport {
+    /// Objects consumed.
+    pub objects: u64,
+    /// Bytes of them, as listed.
+    pub bytes_in: u64,
+    /// Records read: delivered or rejected.
+    pub rows_in: u64,
+    /// Files staged.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes_out: u64,
+    /// Rows in them.
+    pub rows_out: u64,
+    /// Rows rejected.
+    pub rejected: u64,
+    /// Objects quarantined.
+    pub quarantined: u64,
+    /// Whether inputs were freed, to be planned again.
+    pub freed: bool,
+    /// Whether the intent was flushed on request.
+    pub flushed: bool,
+}
+
+/// Executes intent `n`.
+///
+/// # Errors
+/// See [`WorkError`]; nothing is left behind but what a lifecycle rule removes.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the work and the world it is done in; a struct would only rename them"
+)]
+pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
+    ledger: &Ledger<S>,
+    destinations: &D,
+    staging: &Bucket,
+    delivery: &Delivery,
+    n: u64,
+    execution: &str,
+    deadline: &Deadline,
+    now: Timestamp,
+) -> Result<Execution, WorkError> {
+    let (floor, _) = ledger.floor(&delivery.id).await?;
+    if n <= floor {
+        return Ok(Execution::Retired);
+    }
+    if generation(&ledger.records(&delivery.id, n).await?).is_some() {
+        return Ok(Execution::Adopted);
+    }
+    let intent = ledger.intent(&delivery.id, n).await?;
+    let pin = ledger.pin(&delivery.id, &intent.pin).await?;
+    if pin.engine != ENGINE_FORMAT {
+        tracing::warn!(
+            planned = pin.engine,
+            running = ENGINE_FORMAT,
+            n,
+            "another engine build than the planner's"
+        );
+    }
+
+    let at_client = |source: PortError| WorkError::Destination {
+        delivery: delivery.id.clone(),
+        n,
+        source: Box::new(source),
+    };
+    let access = pinned_access(delivery, &pin);
+    let client = destinations.open(&access, Purpose::Stage).await.map_err(at_client)?;
+    let target = StagingTarget {
+        bucket: Bucket { name: pin.bucket.clone(), owner: access.account.clone() },
+        temp_prefix: pin.temp_prefix.clone(),
+        prefix: pin.prefix.clone(),
+        n,
+        execution: execution.to_owned(),
+        capabilities: delivery.destination.capabilities,
+        kms_key_arn: access.kms_key_arn.clone(),
+        part_bytes: if pin.layout.routes_by_record() { ROUTED_PART_BYTES } else { PART_BYTES },
+    };
+    let run = Run { ledger, staging, delivery, intent: &intent, pin: &pin, deadline };
+
+    // An input that fails after rows of it entered a file starts the execution again without it.
+    let mut excluded: BTreeMap<usize, InputVerdict> = BTreeMap::new();
+    loop {
+        let mut files = StagedFiles::new(&client.store, &target);
+        let mut quarantine = QuarantineWriter::new(ledger, &delivery.id, n, execution);
+        match run.once(&mut files, &mut quarantine, &excluded).await {
+            Ok(Finished { verdicts, raw_bytes }) => {
+                let files = files.into_files();
+                let rejected_rows = quarantine.finish().await?;
+                let outcome = Outcome {
+                    version: FORMAT,
+                    delivery: delivery.id.clone(),
+                    n,
+                    generation: 1,
+                    execution: execution.to_owned(),
+                    engine: ENGINE_FORMAT.to_owned(),
+                    void: false,
+                    consumed: verdicts.len(),
+                    files,
+                    verdicts,
+                    rejected_rows,
+                    raw_bytes,
+                };
+                let key = keys::record(&delivery.id, n, RecordName::Outcome(1));
+                return Ok(match ledger.put_once(&key, &outcome).await? {
+                    PutOnce::Ours => Execution::Decided(Box::new(report(&intent, &outcome))),
+                    PutOnce::Theirs => {
+                        let theirs: Outcome = ledger.must_read(&key).await?;
+                        note_mismatch(&outcome.files, &theirs);
+                        remove_temps(&client.store, &target.bucket, &outcome.files).await;
+                        Execution::Adopted
+                    }
+                });
+            }
+            Err(Stop::Restart { input, verdict }) => {
+                files.discard().await;
+                if let Some(verdict) = verdict {
+                    excluded.insert(input, verdict);
+                }
+            }
+            Err(Stop::Client(source)) => {
+                files.discard().await;
+                return Err(at_client(source));
+            }
+            Err(Stop::Work(error)) => {
+                files.discard().await;
+                return Err(*error);
+            }
+        }
+        if now.duration_until(deadline.clock().now()).as_secs() > 0 && !deadline.has_time_for(MARGIN_SECONDS)
+        {
+            return Err(WorkError::OutOfTime { delivery: delivery.id.clone(), n, inputs: 0 });
+        }
+    }
+}
+
+/// Access as configured now, to the bucket and prefixes the intent pinned.
+fn pinned_access(delivery: &Delivery, pin: &PinnedConfig) -> Access {
+    Access {
+        bucket: pin.bucket.clone(),
+        prefix: pin.prefix.clone(),
+        temp_prefix: pin.temp_prefix.clone(),
+        ..delivery.access()
+    }
+}
+
+/// Why a run over the inputs ended early.
+enum Stop {
+    Restart { input: usize, verdict: Option<InputVerdict> },
+    Client(PortError),
+    Work(Box<WorkError>),
+}
+
+impl<E: Into<WorkError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Work(Box::new(error.into()))
+    }
+}
+
+struct Finished {
+    verdicts: Vec<Verdict>,
+    raw_bytes: u64,
+}
+
+struct Run<'a, S> {
+    ledger: &'a Ledger<S>,
+    staging: &'a Bucket,
+    delivery: &'a Delivery,
+    intent: &'a Intent,
+    pin: &'a PinnedConfig,
+    deadline: &'a Deadline,
+}
+
+/// A staged object as fetched ahead.
+enum Fetched {
+    Whole(Vec<Bytes>),
+    /// Too large to be held: read when its turn comes.
+    Large,
+    Absent,
+    Changed,
+}
+
+impl<S: ObjectStore> Run<'_, S> {
+    fn engine(&self, error: MergeError) -> Stop {
+        match error {
+            MergeError::Restart { input, verdict } => Stop::Restart { input, verdict },
+            source => Stop::Work(Box::new(WorkError::Merge {
+                delivery: self.delivery.id.clone(),
+                n: self.intent.n,
+                source,
+            })),
+        }
+    }
+
+    /// Feeds the inputs in order until the intent is done, or the first file of it is full.
+    async fn once<T: ObjectStore>(
+        &self,
+        files: &mut StagedFiles<'_, T>,
+        quarantine: &mut QuarantineWriter<'_, S>,
+        excluded: &BTreeMap<usize, InputVerdict>,
+    ) -> Result<Finished, Stop> {
+        let spec = MergeSpec::for_intent(self.intent, self.pin.clone());
+        let mut merge = Merge::new(spec).map_err(|error| self.engine(error))?;
+        let mut verdicts = Vec::with_capacity(self.intent.inputs.len());
+        // By index: a closure over references would not be general enough for a `Send` stream.
+        let fetches = (0..self.intent.inputs.len()).map(|index| self.fetch(index));
+        let mut fetched = futures::stream::iter(fetches).buffered(PREFETCH);
+        for (index, input) in self.intent.inputs.iter().enumerate() {
+            if merge.should_stop() {
+                break;
+            }
+            if !self.deadline.has_time_for(MARGIN_SECONDS) {
+                return Err(WorkError::OutOfTime {
+                    delivery: self.delivery.id.clone(),
+                    n: self.intent.n,
+                    inputs: index,
+                }
+                .into());
+            }
+            let ahead = match fetched.next().await {
+                Some(ahead) => ahead?,
+                None => Fetched::Absent,
+            };
+            let verdict = match excluded.get(&index) {
+                Some(verdict) => self.settle(quarantine, index, input, verdict.clone()).await?,
+                None => match ahead {
+                    Fetched::Absent => Verdict::Gone,
+                    Fetched::Changed => Verdict::Superseded,
+                    Fetched::Whole(chunks) => {
+                        self.begin(&mut merge, index, input)?;
+                        for chunk in chunks {
+                            let flow = merge.push(&chunk).map_err(|error| self.engine(error))?;
+                            files.take(merge.take_output()).await.map_err(Stop::Client)?;
+                            if flow == Flow::Settled {
+                                break;
+                            }
+                        }
+                        let verdict = merge.end_input().map_err(|error| self.engine(error))?;
+                        self.settle(quarantine, index, input, verdict).await?
+                    }
+                    Fetched::Large => self.stream(&mut merge, files, quarantine, index, input).await?,
+                },
+            };
+            files.take(merge.take_output()).await.map_err(Stop::Client)?;
+            quarantine.rows(&self.intent.inputs, merge.take_rejected())?;
+            verdicts.push(verdict);
+        }
+        merge.finish().map_err(|error| self.engine(error))?;
+        files.take(merge.take_output()).await.map_err(Stop::Client)?;
+        quarantine.rows(&self.intent.inputs, merge.take_rejected())?;
+        Ok(Finished { verdicts, raw_bytes: merge.decoded_bytes() })
+    }
+
+    fn begin(&self, merge: &mut Merge, index: usize, input: &Input) -> Result<(), Stop> {
+        merge
+            .begin_input(InputInfo { index, key: input.key.clone(), size: input.size })
+            .map_err(|error| self.engine(error))
+    }
+
+    /// Fetches a small object whole, with retries; a large one later.
+    async fn fetch(&self, index: usize) -> Result<Fetched, WorkError> {
+        let Some(input) = self.intent.inputs.get(index) else { return Ok(Fetched::Absent) };
+        if input.size > PREFETCH_BYTES {
+            return Ok(Fetched::Large);
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.fetch_once(input).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(source) if tries >= READ_TRIES => {
+                    return Err(WorkError::Input { key: input.key.clone(), tries, source: Box::new(source) });
+                }
+                Err(error) => tracing::warn!(%error, key = input.key, tries, "read again"),
+            }
+        }
+    }
+
+    async fn fetch_once(&self, input: &Input) -> Result<Fetched, PortError> {
+        match self.ledger.store().get(self.staging, &input.key, Some(&input.etag), None).await? {
+            GetOutcome::Absent => Ok(Fetched::Absent),
+            GetOutcome::Changed => Ok(Fetched::Changed),
+            GetOutcome::Found(_, mut body) => {
+                let mut chunks = Vec::new();
+                while let Some(chunk) = body.chunk().await? {
+                    chunks.push(chunk);
+                }
+                Ok(Fetched::Whole(chunks))
+            }
+        }
+    }
+
+    /// Streams a large object; a cut connection starts it again.
+    async fn stream<T: ObjectStore>(
+        &self,
+        merge: &mut Merge,
+        files: &mut StagedFiles<'_, T>,
+        quarantine: &mut QuarantineWriter<'_, S>,
+        index: usize,
+        input: &Input,
+    ) -> Result<Verdict, Stop> {
+        let mut tries = 0;
+        'again: loop {
+            tries += 1;
+            let mut body =
+                match self.ledger.store().get(self.staging, &input.key, Some(&input.etag), None).await? {
+                    GetOutcome::Absent => return Ok(Verdict::Gone),
+                    GetOutcome::Changed => return Ok(Verdict::Superseded),
+                    GetOutcome::Found(_, body) => body,
+                };
+            self.begin(merge, index, input)?;
+            loop {
+                let chunk = match body.chunk().await {
+                    Ok(Some(chunk)) => chunk,
+                    Ok(None) => break,
+                    Err(source) if tries >= READ_TRIES => {
+                        return Err(WorkError::Input {
+                            key: input.key.clone(),
+                            tries,
+                            source: Box::new(source),
+                        }
+                        .into());
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, key = input.key, tries, "read again");
+                        // Rows that already entered a file cannot be taken back: that ends in a restart.
+                        merge.drop_input().map_err(|error| self.engine(error))?;
+                        continue 'again;
+                    }
+                };
+                let flow = merge.push(&chunk).map_err(|error| self.engine(error))?;
+                files.take(merge.take_output()).await.map_err(Stop::Client)?;
+                if flow == Flow::Settled {
+                    break;
+                }
+            }
+            let verdict = merge.end_input().map_err(|error| self.engine(error))?;
+            return self.settle(quarantine, index, input, verdict).await;
+        }
+    }
+
+    /// The verdict as the outcome records it; a quarantined object is kept first.
+    async fn settle(
+        &self,
+        quarantine: &QuarantineWriter<'_, S>,
+        index: usize,
+        input: &Input,
+        verdict: InputVerdict,
+    ) -> Result<Verdict, Stop> {
+        Ok(match verdict {
+            InputVerdict::Merged { rows, rejected } => Verdict::Merged { rows, rejected },
+            InputVerdict::Empty => Verdict::Empty,
+            InputVerdict::Quarantined(reason) => {
+                match quarantine.object(self.staging, index, input, &reason).await? {
+                    Some(kept) => Verdict::Quarantined {
+                        reason: reason.reason.as_str().to_owned(),
+                        detail: reason.detail,
+                        kept,
+                        rows: reason.rows,
+                    },
+                    None => Verdict::Superseded,
+                }
+            }
+        })
+    }
+}
+
+fn report(intent: &Intent, outcome: &Outcome) -> MergeReport {
+    let rejected = outcome.rejected();
+    let quarantined = outcome.verdicts.iter().filter(|v| matches!(v, Verdict::Quarantined { .. })).count();
+    MergeReport {
+        objects: outcome.consumed as u64,
+        bytes_in: intent.inputs.iter().take(outcome.consumed).map(|input| input.size).sum(),
+        rows_in: outcome.rows() + rejected,
+        files: outcome.files.len() as u64,
+        bytes_out: outcome.files.iter().map(|file| file.bytes).sum(),
+        rows_out: outcome.rows(),
+        rejected,
+        quarantined: quarantined as u64,
+        freed: outcome.consumed < intent.inputs.len(),
+        flushed: intent.reason == FlushReason::Request,
+    }
+}
+
+/// The same engine build on the same inputs gives the same bytes; when it does not, somebody must know.
+fn note_mismatch(ours: &[OutcomeFile], theirs: &Outcome) {
+    let sums = |files: &[OutcomeFile]| files.iter().map(|file| file.crc64nvme.clone()).collect::<Vec<_>>();
+    if theirs.engine == ENGINE_FORMAT && sums(ours) != sums(&theirs.files) {
+        tracing::warn!(
+            n = theirs.n,
+            outcome_mismatch = 1,
+            "two executions of one intent made different bytes"
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! Telling a client: one message per queue and delivery of files, at least once, always with the same id.
+
+use std::collections::BTreeMap;
+
+use landfall_core::delivery::Delivery;
+use landfall_core::error::{ErrorClass, PortError};
+use landfall_core::hold::{self, Breakage};
+use landfall_core::keys::{self, RecordName};
+use landfall_core::ledger::{Ledger, LedgerError};
+use landfall_core::message::Notice;
+use landfall_core::port::{Clock, Destinations, ObjectStore, OutgoingMessage, Purpose, Queue as _};
+use landfall_core::record::{FORMAT, Notified, Receipt};
+
+/// A notice that could not be given.
+#[derive(Debug, thiserror::Error)]
+pub enum NoticeError {
+    /// The log failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A client's queue, or the role before it, failed.
+    #[error("delivery {delivery}, intent {n}: {source}")]
+    Destination {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// The failure.
+        source: PortError,
+    },
+    /// There is no receipt yet.
+    #[error("delivery {delivery}, intent {n}: there is no receipt yet")]
+    NoReceipt {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+    },
+    /// The registry has no valid document for the delivery.
+    #[error("delivery {delivery}, intent {n}: {reason}")]
+    NoConfiguration {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl NoticeError {
+    /// The treatment.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Ledger(error) => error.class(),
+            Self::Destination { source, .. } => source.class(),
+            Self::NoReceipt { .. } => ErrorClass::Transient,
+            Self::NoConfiguration { .. } => ErrorClass::ClientFixable,
+        }
+    }
+
+    /// What must be mended before this can go on; `None` when waiting is enough. A broken role or queue breaks the
+    /// telling, not the data: both are noted under `queue`.
+    pub fn breakage(&self) -> Option<Breakage> {
+        match self {
+            Self::Destination { source, .. } => {
+                Breakage::of(source).map(|breakage| Breakage { resource: "queue", ..breakage })
+            }
+            Self::NoConfiguration { .. } => Some(Breakage {
+                resource: "configuration",
+                class: self.class(),
+                code: Some("no_configuration".to_owned()),
+                detail: self.to_string(),
+            }),
+            Self::Ledger(_) | Self::NoReceipt { .. } => None,
+        }
+    }
+}
+
+/// What was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// This many queues, now.
+    Now {
+        /// Messages sent.
+        sent: usize,
+        /// Holds released by this success.
+        released: usize,
+    },
+    /// All of them, before; or the number is retired.
+    Before,
+}
+
+/// Tells the client's queues of intent `n`.
+///
+/// # Errors
+/// When one queue fails, the others are told all the same; the next try tells all again, with the same ids.
+pub(crate) async fn tell<S: ObjectStore, D: Destinations, C: Clock + ?Sized>(
+    ledger: &Ledger<S>,
+    destinations: &D,
+    clock: &C,
+    delivery: &Delivery,
+    n: u64,
+) -> Result<Told, NoticeError> {
+    let id = delivery.id.as_str();
+    let (floor, _) = ledger.floor(id).await?;
+    if n <= floor || ledger.records(id, n).await?.contains(&RecordName::Notified) {
+        return Ok(Told::Before);
+    }
+    let receipt: Receipt = match ledger.read(&keys::record(id, n, RecordName::Receipt)).await? {
+        Some((receipt, _)) => receipt,
+        None => return Err(NoticeError::NoReceipt { delivery: id.to_owned(), n }),
+    };
+    // A receipt without files (every input empty or quarantined) is nothing to wake an ETL for.
+    let messages = if receipt.files.is_empty() || delivery.notify.queues.is_empty() {
+        BTreeMap::new()
+    } else {
+        send(destinations, delivery, n, &receipt).await?
+    };
+    let sent = messages.len();
+    let notified = Notified { version: FORMAT, at: clock.now(), messages };
+    ledger.put_once(&keys::record(id, n, RecordName::Notified), &notified).await?;
+    let released = if sent > 0 { hold::release(ledger, id, &["queue"]).await? } else { 0 };
+    Ok(Told::Now { sent, released })
+}
+
+async fn send<D: Destinations>(
+    destinations: &D,
+    delivery: &Delivery,
+    n: u64,
+    receipt: &Receipt,
+) -> Result<BTreeMap<String, String>, NoticeError> {
+    let at_client = |source: PortError| NoticeError::Destination { delivery: delivery.id.clone(), n, source };
+    let client = destinations.open(&delivery.access(), Purpose::Notify).await.map_err(at_client)?;
+    let notice = Notice::of(receipt);
+    let mut messages = BTreeMap::new();
+    let mut failure = None;
+    for queue in &delivery.notify.queues {
+        let message = message(&queue.arn, &notice);
+        for answer in client.queue.send(&queue.arn, std::slice::from_ref(&message)).await {
+            match answer {
+                Ok(message_id) => {
+                    messages.insert(queue.arn.clone(), message_id);
+                }
+                // The other queues are told all the same.
+                Err(error) => {
+                    tracing::warn!(%error, queue = queue.arn, n, "client queue not told");
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+    }
+    match failure {
+        Some(source) => Err(at_client(source)),
+        None => Ok(messages),
+    }
+}
+
+/// The message for one queue: a FIFO queue orders by delivery and drops repeats of the same handing over.
+fn message(arn: &str, notice: &Notice) -> OutgoingMessage {
+    let fifo = arn.strip_suffix(".fifo").is_some();
+    OutgoingMessage {
+        body: notice.to_body(),
+        group: fifo.then(|| notice.delivery.clone()),
+        deduplication: fifo.then(|| notice.delivery_id.replace('/', "_")),
+        delay_seconds: None,
+    }
+}
