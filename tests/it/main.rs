@@ -1,0 +1,17 @@
+//! Tests that see the whole workspace: its structure, its ports, its pipeline.
+#![allow(unreachable_pub, reason = "nothing of a test binary can be reached from outside")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests; clippy's own exception covers only the test functions"
+)]
+
+mod architecture;
+mod conformance;
+mod conformance_ministack;
+mod holds;
+mod parquet_rows;
+mod pipeline;
+mod scene;

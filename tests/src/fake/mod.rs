@@ -1,0 +1,116 @@
+//! A strict, deterministic fake of S3, SQS, Glue, STS and KMS behind the ports of `landfall-core`.
+//!
+//! It answers as AWS does, where AWS and its emulators differ; and where AWS may do one thing or another it does
+//! the one that is harder on the caller. State is shared by clones. Nothing happens unless called: no thread, no
+//! clock of its own, no network. Time moves only with [`FakeClock`].
+//!
+//! What it leaves out: regions beyond "the wrong one", bucket policies beyond "demands conditions", lifecycle rules
+//! (call [`FakeAws::delete_object`]), message retention.
+
+mod bucket;
+mod calls;
+mod catalog;
+pub mod checksum;
+mod clock;
+mod destinations;
+mod event;
+mod fault;
+mod gate;
+mod glue;
+mod identity;
+mod inspect;
+mod queue;
+mod queue_state;
+mod random;
+mod s3;
+mod setup;
+mod store;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod world;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use world::World;
+
+pub use bucket::{StoredObject, Version};
+pub use calls::{Call, CallResult};
+pub use catalog::FakeCatalog;
+pub use clock::FakeClock;
+pub use destinations::FakeDestinations;
+pub use event::{S3Event, encode_key, notification_body, test_event_body};
+pub use fault::{Fault, FaultRule, Faults, InjectedPanic};
+pub use gate::Crashed;
+pub use glue::StoredTable;
+pub use identity::{Grant, Role};
+pub use queue::FakeQueue;
+pub use queue_state::{QueueSpec, QueuedMessage};
+pub use store::{FakeBody, FakeStore};
+
+/// landfall's own account in the fake.
+pub const HOME_ACCOUNT: &str = "111111111111";
+/// The region of landfall's own resources in the fake.
+pub const HOME_REGION: &str = "eu-central-1";
+
+/// One fake AWS; clones share it.
+#[derive(Clone)]
+pub struct FakeAws {
+    world: Arc<Mutex<World>>,
+    clock: FakeClock,
+}
+
+impl Default for FakeAws {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FakeAws {
+    /// An empty AWS, with a clock of its own.
+    pub fn new() -> Self {
+        let clock = FakeClock::default();
+        Self { world: Arc::new(Mutex::new(World::new(HOME_ACCOUNT, HOME_REGION, clock.clone()))), clock }
+    }
+
+    /// The clock that rules this fake.
+    pub fn clock(&self) -> FakeClock {
+        self.clock.clone()
+    }
+
+    /// Objects, as landfall's own functions reach them.
+    pub fn store(&self) -> FakeStore {
+        FakeStore::new(self, identity::Principal::Landfall)
+    }
+
+    /// Queues, as landfall's own functions reach them.
+    pub fn queue(&self) -> FakeQueue {
+        FakeQueue::new(self, identity::Principal::Landfall)
+    }
+
+    /// The catalog of landfall's own account.
+    pub fn catalog(&self) -> FakeCatalog {
+        FakeCatalog::new(self, identity::Principal::Landfall)
+    }
+
+    /// Ways into client accounts.
+    pub fn destinations(&self) -> FakeDestinations {
+        FakeDestinations(self.clone())
+    }
+
+    /// The script of faults.
+    pub fn faults(&self) -> Faults {
+        Faults(self.clone())
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for FakeAws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeAws").field("calls", &self.lock().calls.len()).finish_non_exhaustive()
+    }
+}
