@@ -91,7 +91,7 @@ invoke-compactor invoke-committer invoke-notifier:
 
 .PHONY: release
 release: $(VENV)/.build-tools ## Build the deployment zips: ARCH=arm64 or x86-64
-	PATH="$(abspath $(BIN)):$$PATH" cargo lambda build --release --locked --output-format zip \
+	PATH="$(abspath $(BIN)):$$PATH" cargo lambda build --release --locked --output-format zip --skip-target-check \
 		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64) -p compactor -p committer -p notifier
 	@ls -l target/lambda/*/bootstrap.zip
 
