@@ -2,6 +2,9 @@
 //! their entity tag changed.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
 
 use crate::keys::CONFIG_PREFIX;
 use crate::ledger::{Ledger, LedgerError};
@@ -9,9 +12,16 @@ use crate::port::ObjectStore;
 use crate::registry::{Registry, RegistryOptions};
 
 /// Delivery documents by key, with the entity tag under which each was read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ConfigSource {
-    documents: BTreeMap<String, (String, String)>,
+    documents: BTreeMap<String, (String, Bytes)>,
+}
+
+impl fmt::Debug for ConfigSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The documents hold ExternalIds: names only.
+        f.debug_set().entries(self.documents.keys()).finish()
+    }
 }
 
 impl ConfigSource {
@@ -33,9 +43,7 @@ impl ConfigSource {
                 continue;
             }
             if let Some((body, etag)) = ledger.read_bytes(&object.key).await? {
-                // Bytes that are not UTF-8 become a document that is refused with its position.
-                let text = String::from_utf8_lossy(&body).into_owned();
-                self.documents.insert(object.key, (etag, text));
+                self.documents.insert(object.key, (etag, body));
             }
         }
         Ok(Registry::load(self.documents.iter().map(|(key, (_, text))| (key.clone(), text.clone())), options))

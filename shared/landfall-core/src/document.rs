@@ -33,6 +33,8 @@ use crate::delivery::{
     Capabilities, Catalogs, Delivery, DestinationConfig, GlueTable, Notify, NotifyQueue, Source,
     default_temp_prefix,
 };
+use crate::port::Purpose;
+use crate::session_policy::{SESSION_POLICY_LIMIT, session_policy};
 
 /// One thing that is wrong in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct DocumentErrors {
     pub document: String,
     /// The delivery's id, where the document says it.
     pub id: Option<String>,
+    /// The source prefix, where it can be read: it stays claimed.
+    pub source_prefix: Option<String>,
     /// At least one.
     pub errors: Vec<DocumentError>,
 }
@@ -76,21 +80,56 @@ impl fmt::Display for DocumentErrors {
     }
 }
 
+/// Reads and checks one document as it is stored.
+///
+/// # Errors
+/// As [`parse`], and when it is not UTF-8.
+pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Delivery, DocumentErrors> {
+    std::str::from_utf8(bytes).map_or_else(
+        |error| {
+            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let good = String::from_utf8_lossy(good);
+            let place = Place { offset: good.len(), path: String::new() };
+            Err(DocumentErrors {
+                document: name.to_owned(),
+                id: None,
+                source_prefix: None,
+                errors: located(&good, vec![Problem { place, message: "the text is not UTF-8".to_owned() }]),
+            })
+        },
+        |text| parse(name, text),
+    )
+}
+
 /// Reads and checks one document. `name` is what its errors call it.
 ///
 /// # Errors
 /// Everything that is wrong with it, at once.
 pub fn parse(name: &str, text: &str) -> Result<Delivery, DocumentErrors> {
-    let refused = |id: Option<String>, problems: Vec<Problem>| DocumentErrors {
-        document: name.to_owned(),
-        id,
-        errors: located(text, problems),
-    };
     if text.len() > MAX_DOCUMENT_BYTES {
         let message = format!("a document has at most {MAX_DOCUMENT_BYTES} bytes");
-        return Err(refused(None, vec![Problem { place: start(), message }]));
+        return Err(DocumentErrors {
+            document: name.to_owned(),
+            id: None,
+            source_prefix: None,
+            errors: located(text, vec![Problem { place: start(), message }]),
+        });
     }
+    // What can be read of a text that is no TOML is read: it still claims its prefix.
     let (table, syntax) = DeTable::parse_recoverable(text);
+    let refused = |id: Option<String>, problems: Vec<Problem>| DocumentErrors {
+        document: name.to_owned(),
+        id: id.or_else(|| {
+            let (id, _) = text_at(table.get_ref(), &["id"])?;
+            rules::ID.check(id).ok().map(|()| id.to_owned())
+        }),
+        source_prefix: text_at(table.get_ref(), &["source", "prefix"])
+            .map(|(prefix, _)| prefix.to_owned())
+            .filter(|prefix| {
+                prefix.len() <= rules::MAX_PREFIX_BYTES && !prefix.chars().any(char::is_control)
+            }),
+        errors: located(text, problems),
+    };
     if !syntax.is_empty() {
         let problem = |error: toml::de::Error| Problem {
             place: Place { offset: error.span().map_or(0, |span| span.start), path: String::new() },
@@ -102,7 +141,10 @@ pub fn parse(name: &str, text: &str) -> Result<Delivery, DocumentErrors> {
     let (id, delivery) = read(Section::root(&problems, table.get_ref()));
     let problems = problems.into_inner();
     match delivery {
-        Some(delivery) if problems.is_empty() => Ok(delivery),
+        Some(delivery) if problems.is_empty() => match too_long(&delivery, table.get_ref()) {
+            None => Ok(delivery),
+            Some(problem) => Err(refused(id, vec![problem])),
+        },
         // A section that yields nothing records why; should one ever not, the document is refused all the same.
         None if problems.is_empty() => {
             let message = "the document cannot be read".to_owned();
@@ -110,6 +152,35 @@ pub fn parse(name: &str, text: &str) -> Result<Delivery, DocumentErrors> {
         }
         _ => Err(refused(id, problems)),
     }
+}
+
+/// A text of the document, with its offset.
+fn text_at<'t>(table: &'t DeTable<'_>, path: &[&str]) -> Option<(&'t str, usize)> {
+    let (name, rest) = path.split_first()?;
+    let value = table.get(*name)?;
+    if rest.is_empty() {
+        return Some((value.get_ref().as_str()?, value.span().start));
+    }
+    text_at(value.get_ref().as_table()?, rest)
+}
+
+/// STS takes session policies up to a length. Names that do not fit are refused here, not in the middle of a delivery.
+fn too_long(delivery: &Delivery, table: &DeTable<'_>) -> Option<Problem> {
+    let access = delivery.access();
+    [Purpose::Stage, Purpose::Commit, Purpose::Notify].into_iter().find_map(|purpose| {
+        let error = session_policy(&access, purpose).err()?;
+        let (path, name) = match purpose {
+            Purpose::Stage | Purpose::Commit => (["destination", "prefix"], "destination.prefix"),
+            Purpose::Notify => (["notify", "queue"], "notify.queue"),
+        };
+        let offset = text_at(table, &path).map_or(0, |(_, offset)| offset);
+        let message = format!(
+            "prefixes, names and ARNs are too long together: a session policy made of them has {} characters, \
+             {SESSION_POLICY_LIMIT} are allowed",
+            error.length
+        );
+        Some(Problem { place: Place { offset, path: name.to_owned() }, message })
+    })
 }
 
 fn read(mut root: Section<'_>) -> (Option<String>, Option<Delivery>) {

@@ -1,6 +1,7 @@
 //! All deliveries of a stack, checked against each other.
 //!
-//! A document that is wrong in itself refuses its own delivery. Rules between deliveries (disjoint prefixes,
+//! A document that is wrong in itself refuses its own delivery, and still claims its id and source prefix as far as they
+//! can be read: a typing error must not hand its objects to another delivery. Rules between deliveries (disjoint prefixes,
 //! unique ids, one tenant per role) refuse every delivery involved: choosing one of two would be a guess that can
 //! bring records to the wrong client. The others go on.
 
@@ -156,25 +157,33 @@ struct Candidate {
 impl Registry {
     /// Reads and checks all documents, given as names and texts. Never fails as a whole: see
     /// [`Registry::refused`].
-    pub fn load(documents: impl IntoIterator<Item = (String, String)>, options: &RegistryOptions) -> Self {
-        let mut refused = Vec::new();
+    pub fn load<T: AsRef<[u8]>>(
+        documents: impl IntoIterator<Item = (String, T)>,
+        options: &RegistryOptions,
+    ) -> Self {
+        let mut wrong = Vec::new();
         let mut candidates = Vec::new();
         for (name, text) in documents {
-            match document::parse(&name, &text) {
+            match document::parse_bytes(&name, text.as_ref()) {
                 Ok(delivery) => candidates.push(Candidate { document: name, delivery, reasons: Vec::new() }),
-                Err(errors) => {
-                    let id = errors.id.clone();
-                    refused.push(Refusal { document: name, id, reasons: vec![errors.into()] });
-                }
+                Err(errors) => wrong.push(errors),
             }
         }
         // In the order of their names, whatever the order of the listing.
         candidates.sort_by(|left, right| left.document.cmp(&right.document));
-        let found = between(&candidates, options);
+        let found = between(&candidates, &wrong, options);
         for (candidate, reasons) in candidates.iter_mut().zip(found) {
             candidate.reasons = reasons;
         }
 
+        let mut refused: Vec<Refusal> = wrong
+            .into_iter()
+            .map(|errors| Refusal {
+                document: errors.document.clone(),
+                id: errors.id.clone(),
+                reasons: vec![errors.into()],
+            })
+            .collect();
         let mut registry = Self::default();
         for Candidate { document, delivery, reasons } in candidates {
             if reasons.is_empty() {
@@ -219,8 +228,13 @@ impl Registry {
     }
 }
 
-/// The rules between deliveries: for each candidate, what speaks against it.
-fn between(candidates: &[Candidate], options: &RegistryOptions) -> Vec<Vec<RefusalReason>> {
+/// The rules between deliveries: for each candidate, what speaks against it. `wrong` are documents that are refused
+/// already; what they claim counts.
+fn between(
+    candidates: &[Candidate],
+    wrong: &[DocumentErrors],
+    options: &RegistryOptions,
+) -> Vec<Vec<RefusalReason>> {
     let mut found: Vec<Vec<RefusalReason>> = candidates.iter().map(|_| Vec::new()).collect();
     let mut add = |index: usize, reason: RefusalReason| {
         if let Some(reasons) = found.get_mut(index).filter(|reasons| reasons.len() < MOST_REASONS) {
@@ -242,6 +256,12 @@ fn between(candidates: &[Candidate], options: &RegistryOptions) -> Vec<Vec<Refus
         let id = this.delivery.id.clone();
         add(index, RefusalReason::DuplicateId { id, other: other.document.clone() });
     }
+    for (index, candidate) in all() {
+        let id = &candidate.delivery.id;
+        if let Some(other) = wrong.iter().find(|errors| errors.id.as_ref() == Some(id)) {
+            add(index, RefusalReason::DuplicateId { id: id.clone(), other: other.document.clone() });
+        }
+    }
     let tables = all().filter_map(|(index, candidate)| {
         let glue = candidate.delivery.catalog.glue.as_ref()?;
         let to = &candidate.delivery.destination;
@@ -261,7 +281,7 @@ fn between(candidates: &[Candidate], options: &RegistryOptions) -> Vec<Vec<Refus
             add(index, RefusalReason::SharedRole { role_arn, other: other.document.clone(), other_tenant });
         }
     }
-    overlaps(candidates, &mut add);
+    overlaps(candidates, wrong, &mut add);
     found
 }
 
@@ -273,8 +293,13 @@ enum Use {
     Hidden,
 }
 
-/// Prefixes that begin with each other, within one bucket.
-fn overlaps(candidates: &[Candidate], add: &mut impl FnMut(usize, RefusalReason)) {
+/// Prefixes that begin with each other, within one bucket. Documents that are wrong come after the candidates.
+fn overlaps(candidates: &[Candidate], wrong: &[DocumentErrors], add: &mut impl FnMut(usize, RefusalReason)) {
+    let documents: Vec<&str> = candidates
+        .iter()
+        .map(|candidate| candidate.document.as_str())
+        .chain(wrong.iter().map(|errors| errors.document.as_str()))
+        .collect();
     let mut places: BTreeSet<(&str, String, Use, usize)> = BTreeSet::new();
     for (index, Candidate { delivery, .. }) in candidates.iter().enumerate() {
         let to = &delivery.destination;
@@ -282,6 +307,11 @@ fn overlaps(candidates: &[Candidate], add: &mut impl FnMut(usize, RefusalReason)
         places.insert(("", delivery.source.prefix.clone(), Use::Source, index));
         places.insert((&to.bucket, to.prefix.clone(), Use::Location, index));
         places.insert((&to.bucket, delivery.access().temp_prefix, Use::Hidden, index));
+    }
+    for (index, errors) in wrong.iter().enumerate() {
+        if let Some(prefix) = &errors.source_prefix {
+            places.insert(("", prefix.clone(), Use::Source, candidates.len() + index));
+        }
     }
     for outer in &places {
         // Sorted by bucket and prefix: what begins with `outer`'s prefix follows it without a gap.
@@ -294,8 +324,8 @@ fn overlaps(candidates: &[Candidate], add: &mut impl FnMut(usize, RefusalReason)
             .filter(|inner| inner.1 != outer.1 || *inner > outer);
         for inner in inside {
             for (this, other) in [(outer, inner), (inner, outer)] {
-                if let Some(document) = candidates.get(other.3).map(|other| other.document.clone())
-                    && let Some(reason) = overlap(this, other, document)
+                if let Some(document) = documents.get(other.3)
+                    && let Some(reason) = overlap(this, other, (*document).to_owned())
                 {
                     add(this.3, reason);
                 }

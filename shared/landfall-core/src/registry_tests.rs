@@ -219,6 +219,35 @@ fn refusals_name_a_bounded_number_of_others() {
     assert!(registry.refused().iter().all(|refusal| (1..=MOST_REASONS).contains(&refusal.reasons.len())));
 }
 
+/// A typing error in a document must not hand its objects to somebody else's delivery.
+#[test]
+fn a_wrong_document_still_claims_its_id_and_its_prefix() {
+    let inner = Doc { source: "a/rows/".into(), tenant: "globex", role: "globex", ..doc("b") };
+    let (name, outer) = doc("a").text();
+    for typo in [outer.replace("type = \"json\"", "type = \"jsn\""), format!("{outer}\nnot toml")] {
+        let registry = Registry::load([(name.clone(), typo), inner.text()], &options());
+        assert_eq!(registry.deliveries().count(), 0, "{:?}", registry.refused());
+        let reasons: Vec<&RefusalReason> = registry
+            .refused()
+            .iter()
+            .filter(|refusal| refusal.id.as_deref() == Some("b"))
+            .flat_map(|refusal| &refusal.reasons)
+            .collect();
+        assert!(matches!(reasons.as_slice(), [RefusalReason::SourceOverlap { .. }]), "{reasons:?}");
+    }
+
+    let twin = Doc { source: "other/".into(), bucket: "other-lake", ..doc("a") };
+    let typo = outer.replace("type = \"json\"", "type = \"jsn\"");
+    let registry = Registry::load([(name, typo), ("twin.toml".to_owned(), twin.text().1)], &options());
+    assert_eq!(registry.deliveries().count(), 0);
+    assert!(
+        registry
+            .refused()
+            .iter()
+            .any(|refusal| { matches!(refusal.reasons.as_slice(), [RefusalReason::DuplicateId { .. }]) })
+    );
+}
+
 proptest! {
     /// The look-up agrees with trying every prefix, and refusals do not depend on the order of the documents.
     #[test]

@@ -12,8 +12,9 @@
 //! Listing is needed because S3 answers 403 instead of 404 for a missing key to a principal that may not list:
 //! without it absence could never be told from refusal.
 //!
-//! KMS is allowed through the one service that needs it: on the named key, or, where the delivery leaves the
-//! encryption to the bucket's or queue's own default, on whatever key that default names.
+//! KMS is allowed through the services that need it and nowhere else, on whatever key they ask for: temps can stand under
+//! the bucket's default key or under one that was configured before, and a catalog or a queue has its own. Which keys
+//! that can be is the client's role's to say.
 //!
 //! In policies `*`, `?` and `$` are pattern characters. In data they are written `${*}`, `${?}`, `${$}`. STS takes
 //! no character above U+00FF, so everything outside printable ASCII is written as a JSON escape.
@@ -42,7 +43,6 @@ const STAGE_OBJECT_ACTIONS: &[&str] = &[
     "s3:PutObject",
     "s3:GetObject",
     "s3:DeleteObject",
-    "s3:DeleteObjectVersion",
     "s3:AbortMultipartUpload",
     "s3:ListMultipartUploadParts",
 ];
@@ -56,16 +56,17 @@ const PRODUCTION_OBJECT_ACTIONS: &[&str] = &[
 ];
 
 const GLUE_ACTIONS: &[&str] = &[
-    "glue:GetDatabase",
     "glue:CreateDatabase",
     "glue:GetTable",
     "glue:CreateTable",
-    "glue:UpdateTable",
     "glue:GetPartition",
     "glue:BatchCreatePartition",
 ];
 
 const KMS_ACTIONS: &[&str] = &["kms:GenerateDataKey", "kms:Decrypt"];
+
+/// An encrypted catalog asks for `Encrypt` too (Glue Developer Guide, "Encrypting your Data Catalog").
+const CATALOG_KMS_ACTIONS: &[&str] = &["kms:GenerateDataKey", "kms:Decrypt", "kms:Encrypt"];
 
 /// The policy text (compact JSON) of a session for `purpose`.
 ///
@@ -77,24 +78,27 @@ pub fn session_policy(access: &Access, purpose: Purpose) -> Result<String, Sessi
         Purpose::Stage => vec![
             allow(STAGE_OBJECT_ACTIONS, &[objects(access, &access.temp_prefix)], ""),
             listing(access, &[&access.temp_prefix]),
-            encryption(access, "s3"),
+            encryption(access, KMS_ACTIONS, &["s3"]),
         ],
         Purpose::Commit => {
             let mut statements = vec![
                 allow(STAGE_OBJECT_ACTIONS, &[objects(access, &access.temp_prefix)], ""),
                 allow(PRODUCTION_OBJECT_ACTIONS, &[objects(access, &access.prefix)], ""),
                 listing(access, &[&access.prefix, &access.temp_prefix]),
-                encryption(access, "s3"),
             ];
-            if let Some((database, table)) = &access.glue {
-                statements.push(allow(GLUE_ACTIONS, &glue_resources(access, database, table), ""));
+            match &access.glue {
+                Some((database, table)) => {
+                    statements.push(encryption(access, CATALOG_KMS_ACTIONS, &["s3", "glue"]));
+                    statements.push(allow(GLUE_ACTIONS, &glue_resources(access, database, table), ""));
+                }
+                None => statements.push(encryption(access, KMS_ACTIONS, &["s3"])),
             }
             statements
         }
         Purpose::Notify if access.queue_arns.is_empty() => vec![nothing()],
         Purpose::Notify => {
             let queues: Vec<String> = access.queue_arns.iter().map(|arn| literal(arn)).collect();
-            vec![allow(&["sqs:SendMessage"], &queues, ""), encryption(access, "sqs")]
+            vec![allow(&["sqs:SendMessage"], &queues, ""), encryption(access, KMS_ACTIONS, &["sqs"])]
         }
     };
     let text = format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(","));
@@ -139,18 +143,16 @@ fn listing(access: &Access, prefixes: &[&str]) -> String {
     )
 }
 
-/// Encryption and decryption through one service.
-fn encryption(access: &Access, service: &str) -> String {
-    // The named key encrypts objects. Which key a queue uses is the queue's own affair.
-    let key = match &access.kms_key_arn {
-        Some(arn) if service == "s3" => literal(arn),
-        _ => "*".to_owned(),
-    };
-    let through = format!(
-        r#"{{"StringEquals":{{"kms:ViaService":"{service}.{}.amazonaws.com"}}}}"#,
-        literal(&access.region)
+/// Encryption and decryption through these services.
+fn encryption(access: &Access, actions: &[&str], services: &[&str]) -> String {
+    let suffix = if partition(access) == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let through: Vec<String> =
+        services.iter().map(|service| format!("{service}.{}.{suffix}", literal(&access.region))).collect();
+    let condition = format!(
+        r#"{{"StringEquals":{{"kms:ViaService":[{}]}}}}"#,
+        quoted(through.iter().map(String::as_str))
     );
-    allow(KMS_ACTIONS, &[key], &through)
+    allow(actions, &["*".to_owned()], &condition)
 }
 
 /// Glue asks for rights on the catalog, the database and the table together.
@@ -263,7 +265,7 @@ mod tests {
             policy["Statement"][0],
             serde_json::json!({
                 "Effect": "Allow",
-                "Action": ["s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion",
+                "Action": ["s3:PutObject", "s3:GetObject", "s3:DeleteObject",
                            "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
                 "Resource": ["arn:aws:s3:::acme-lake/_tmp/acme-sales/*"],
             })
@@ -302,7 +304,14 @@ mod tests {
     #[test]
     fn notifying_reaches_the_named_queues_only() {
         let policy = policy(&access(), Purpose::Notify);
-        assert_eq!(policy["Statement"][0]["Action"], serde_json::json!(["sqs:SendMessage"]));
+        assert_eq!(
+            policy["Statement"][0],
+            serde_json::json!({
+                "Effect": "Allow",
+                "Action": ["sqs:SendMessage"],
+                "Resource": ["arn:aws:sqs:eu-central-1:222222222222:etl"],
+            })
+        );
         assert!(!policy.to_string().contains("s3:"));
         let mut silent = access();
         silent.queue_arns.clear();
@@ -310,14 +319,28 @@ mod tests {
     }
 
     #[test]
-    fn a_named_key_is_the_only_one_objects_may_use() {
-        let mut access = access();
-        access.kms_key_arn = Some("arn:aws:kms:eu-central-1:222222222222:key/1".into());
-        for purpose in [Purpose::Stage, Purpose::Commit] {
-            let text = policy(&access, purpose).to_string();
-            assert!(text.contains(r#"["arn:aws:kms:eu-central-1:222222222222:key/1"]"#), "{text}");
-            assert!(!text.contains(r#""Resource":["*"]"#), "{text}");
+    fn keys_are_used_only_through_the_services_of_the_purpose() {
+        for (purpose, services) in [
+            (Purpose::Stage, vec!["s3.eu-central-1.amazonaws.com"]),
+            (Purpose::Commit, vec!["s3.eu-central-1.amazonaws.com", "glue.eu-central-1.amazonaws.com"]),
+            (Purpose::Notify, vec!["sqs.eu-central-1.amazonaws.com"]),
+        ] {
+            let policy = policy(&access(), purpose);
+            let mut found = Vec::new();
+            for statement in policy["Statement"].as_array().unwrap() {
+                if statement["Action"].to_string().contains("kms:") {
+                    found.push(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
+                } else {
+                    assert_ne!(statement["Resource"], serde_json::json!(["*"]));
+                }
+            }
+            assert_eq!(found, [&serde_json::json!(services)]);
         }
+        let mut chinese = access();
+        chinese.role_arn = "arn:aws-cn:iam::222222222222:role/landfall".into();
+        chinese.region = "cn-north-1".into();
+        let text = policy(&chinese, Purpose::Stage).to_string();
+        assert!(text.contains("s3.cn-north-1.amazonaws.com.cn"), "{text}");
     }
 
     #[test]

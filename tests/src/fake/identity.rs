@@ -128,12 +128,13 @@ pub(crate) fn session_policy(access: &Access, purpose: Purpose) -> Vec<Grant> {
     let temps = allow(STAGE_ACTIONS, &format!("{bucket}/{}*", access.temp_prefix));
     let production = allow(PRODUCTION_ACTIONS, &format!("{bucket}/{}*", access.prefix));
     let listing = |prefix: &str| Grant::new("s3:ListBucket", &bucket).when_listing(prefix);
-    let keys = allow(KMS_ACTIONS, access.kms_key_arn.as_deref().unwrap_or("*"));
+    let keys = allow(KMS_ACTIONS, "*");
     match purpose {
         Purpose::Stage => [temps, vec![listing(&access.temp_prefix)], keys].concat(),
         Purpose::Commit => {
             let glue = access.glue.as_ref().map(|(database, table)| glue_policy(access, database, table));
             let listings = vec![listing(&access.prefix), listing(&access.temp_prefix)];
+            let keys = if glue.is_some() { allow(CATALOG_KMS_ACTIONS, "*") } else { keys };
             [temps, production, listings, keys, glue.unwrap_or_default()].concat()
         }
         Purpose::Notify => {
@@ -147,7 +148,6 @@ const STAGE_ACTIONS: &[&str] = &[
     "s3:PutObject",
     "s3:GetObject",
     "s3:DeleteObject",
-    "s3:DeleteObjectVersion",
     "s3:AbortMultipartUpload",
     "s3:ListMultipartUploadParts",
 ];
@@ -161,16 +161,15 @@ const PRODUCTION_ACTIONS: &[&str] = &[
 ];
 
 const GLUE_ACTIONS: &[&str] = &[
-    "glue:GetDatabase",
     "glue:CreateDatabase",
     "glue:GetTable",
     "glue:CreateTable",
-    "glue:UpdateTable",
     "glue:GetPartition",
     "glue:BatchCreatePartition",
 ];
 
 const KMS_ACTIONS: &[&str] = &["kms:GenerateDataKey", "kms:Decrypt"];
+const CATALOG_KMS_ACTIONS: &[&str] = &["kms:GenerateDataKey", "kms:Decrypt", "kms:Encrypt"];
 
 fn allow(actions: &[&str], resource: &str) -> Vec<Grant> {
     actions.iter().map(|action| Grant::new(*action, resource)).collect()

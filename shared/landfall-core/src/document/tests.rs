@@ -332,3 +332,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn bytes_that_are_no_text_are_refused_where_they_stand() {
+    let mut bytes = BASE.as_bytes().to_vec();
+    let at = BASE.find("orders/").unwrap();
+    bytes[at] = 0xe9;
+    let errors = parse_bytes("d.toml", &bytes).unwrap_err().to_string();
+    assert_eq!(errors, "d.toml:6:16: the text is not UTF-8");
+    assert!(parse_bytes("d.toml", BASE.as_bytes()).is_ok());
+}
+
+#[test]
+fn names_too_long_for_a_session_policy_are_refused_before_anything_is_delivered() {
+    let long = format!("prefix = \"{}/\"", "p".repeat(500));
+    let with_glue =
+        format!("[catalog.glue]\ndatabase = \"{}\"\ntable = \"{}\"\n", "d".repeat(200), "t".repeat(200));
+    let text = format!("{}{with_glue}", changed(&[("prefix = \"orders/\"", long.as_str())]));
+    let found = errors(&text);
+    assert!(matches!(found.as_slice(), [one] if one.starts_with("12:10: destination.prefix: ")), "{found:?}");
+    assert!(found[0].contains("2048 are allowed"), "{found:?}");
+}
