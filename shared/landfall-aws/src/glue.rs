@@ -3,11 +3,10 @@
 //! | found | done |
 //! |---|---|
 //! | no database, no table | created; "exists already" is a success, somebody else was faster |
-//! | a table at another location | `Invalid`: nothing is registered at a place we do not fill |
-//! | a table that lacks columns, or has other types or partition keys | `CatalogRefused`: its owner has to change it |
+//! | a table at another location, of another format, that lacks columns, or has other types or partition keys | `CatalogRefused`: its owner has to change it |
 //! | a table with more columns | left as it is |
 //! | a partition at the same location | a success |
-//! | a partition at another location | `Invalid` |
+//! | a partition at another location | `CatalogRefused` |
 //!
 //! Every partition carries its own storage descriptor: readers do not fall back to the table's.
 
@@ -232,13 +231,25 @@ fn check_table(wanted: &CatalogTable, found: &Table) -> Result<(), PortError> {
     let attempt = attempt("register in table", &name(wanted));
     let descriptor = found.storage_descriptor();
     check_location(&attempt, &wanted.location, descriptor.and_then(StorageDescriptor::location))?;
-    let keys: Vec<&str> = found.partition_keys().iter().map(Column::name).collect();
-    if !keys.iter().copied().eq(wanted.partition_keys.iter().map(|key| key.name.as_str())) {
-        let wanted: Vec<&str> = wanted.partition_keys.iter().map(|key| key.name.as_str()).collect();
+    // Readers of a table format take their files from its own metadata: a partition here would never be read.
+    let format = found.parameters().and_then(|parameters| parameters.get("table_type"));
+    let serde = descriptor
+        .and_then(StorageDescriptor::serde_info)
+        .and_then(SerDeInfo::serialization_library)
+        .unwrap_or_default();
+    if format.is_some() || serde != SERDE {
+        let what = format.map_or(serde, String::as_str);
+        let message = format!("the table is not one of Parquet files: {what:?}");
+        return Err(attempt.refused(PortErrorKind::CatalogRefused, message));
+    }
+    let keys: Vec<String> = found.partition_keys().iter().map(key_text).collect();
+    let keys_wanted: Vec<String> =
+        wanted.partition_keys.iter().map(|key| format!("{} {}", key.name, key.hive_type)).collect();
+    if keys != keys_wanted {
         let message = format!(
             "the table is partitioned by ({}), the delivery by ({})",
             keys.join(", "),
-            wanted.join(", ")
+            keys_wanted.join(", ")
         );
         return Err(attempt.refused(PortErrorKind::CatalogRefused, message));
     }
@@ -266,6 +277,11 @@ fn check_table(wanted: &CatalogTable, found: &Table) -> Result<(), PortError> {
     Err(attempt.refused(PortErrorKind::CatalogRefused, message))
 }
 
+/// A partition key as errors show it.
+fn key_text(key: &Column) -> String {
+    format!("{} {}", key.name(), key.r#type().unwrap_or_default())
+}
+
 /// Locations are the same with and without the slash at the end.
 fn check_location(attempt: &Attempt, wanted: &str, found: Option<&str>) -> Result<(), PortError> {
     let found = found.unwrap_or_default();
@@ -273,7 +289,7 @@ fn check_location(attempt: &Attempt, wanted: &str, found: Option<&str>) -> Resul
         return Ok(());
     }
     let message = format!("it stands at {found:?} already, the delivery fills {wanted:?}");
-    Err(attempt.refused(PortErrorKind::Invalid, message))
+    Err(attempt.refused(PortErrorKind::CatalogRefused, message))
 }
 
 fn columns(columns: &[CatalogColumn], attempt: &Attempt) -> Result<Vec<Column>, PortError> {

@@ -5,7 +5,7 @@
 //! | list, head, get, delete, tags, abort, create upload | SDK retry | 90 s |
 //! | part | SDK retry | 120 s |
 //! | part of a copy | SDK retry | 300 s |
-//! | conditional put | once | 120 s |
+//! | conditional put | again only after an answer that surely had no effect | 120 s |
 //! | completion, copy | once | 300 s |
 //!
 //! A key that is missing looks like a refusal (403) where the principal's right to list is bound to prefixes: S3
@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use bytes::Bytes;
@@ -184,9 +185,10 @@ fn writing(operation: &'static str, bucket: &Bucket, key: &str) -> Attempt {
 }
 
 /// Settings of a request with its own time limit. S3 may be silent until it is done: waiting for the first byte
-/// has the same limit.
+/// has the same limit, and silence is no sign of a stalled stream.
 fn within(limit: Duration) -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::default()
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(TimeoutConfig::builder().read_timeout(limit).operation_attempt_timeout(limit).build())
 }
 

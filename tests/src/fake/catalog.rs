@@ -25,15 +25,16 @@ impl FakeCatalog {
         Request::read(operation, &self.principal, resource)
     }
 
-    async fn ensure_database(&self, database: &str) -> Result<bool, PortError> {
-        let request = self.read("GetDatabase", database);
-        if self.fake.call(request, |world, request| world.get_database(request, database)).await? {
-            return Ok(false);
-        }
+    async fn create_database(&self, database: &str) -> Result<bool, PortError> {
         let request = self.read("CreateDatabase", database);
         let created =
             self.fake.call(request, |world, request| world.create_database(request, database)).await?;
         Ok(created == Creation::Created)
+    }
+
+    async fn create_table(&self, table: &CatalogTable, resource: &str) -> Result<Creation, PortError> {
+        let request = self.read("CreateTable", resource);
+        self.fake.call(request, |world, request| world.create_table(request, table)).await
     }
 
     async fn find_table(
@@ -57,13 +58,18 @@ impl Catalog for FakeCatalog {
         let mut change = CatalogChange::default();
         let mut found = self.find_table(table, &resource).await?;
         if found.is_none() {
-            change.database_created = self.ensure_database(&table.database).await?;
-            let request = self.read("CreateTable", &resource);
-            let created =
-                self.fake.call(request, |world, request| world.create_table(request, table)).await?;
-            change.table_created = created == Creation::Created;
-            if !change.table_created {
-                found = self.find_table(table, &resource).await?;
+            let mut creation = self.create_table(table, &resource).await?;
+            if creation == Creation::NoParent {
+                change.database_created = self.create_database(&table.database).await?;
+                creation = self.create_table(table, &resource).await?;
+            }
+            match creation {
+                Creation::Created => change.table_created = true,
+                Creation::AlreadyExists => found = self.find_table(table, &resource).await?,
+                Creation::NoParent => {
+                    let message = "the database was dropped just now";
+                    return Err(PortError::new("CreateTable", resource, PortErrorKind::Conflict, message));
+                }
             }
         }
         if let Some(found) = found {
@@ -102,13 +108,14 @@ fn check_table(wanted: &CatalogTable, found: &CatalogTable, resource: &str) -> R
     if !same_place(&wanted.location, &found.location) {
         return Err(elsewhere("GetTable", resource, &found.location));
     }
-    let names =
-        |columns: &[CatalogColumn]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    let keys = |columns: &[CatalogColumn]| {
+        columns.iter().map(|column| (column.name.clone(), column.hive_type.clone())).collect::<Vec<_>>()
+    };
     let holds = |wanted: &CatalogColumn| {
         let there = found.columns.iter().find(|column| column.name == wanted.name);
         there.is_some_and(|there| there.hive_type.eq_ignore_ascii_case(&wanted.hive_type))
     };
-    if names(&wanted.partition_keys) == names(&found.partition_keys) && wanted.columns.iter().all(holds) {
+    if keys(&wanted.partition_keys) == keys(&found.partition_keys) && wanted.columns.iter().all(holds) {
         return Ok(());
     }
     let message = "the table's columns do not hold the delivery";
@@ -122,5 +129,10 @@ fn same_place(left: &str, right: &str) -> bool {
 
 /// Nothing is registered at a place we do not fill.
 fn elsewhere(operation: &'static str, resource: &str, location: &str) -> PortError {
-    PortError::new(operation, resource, PortErrorKind::Invalid, format!("stands at {location} already"))
+    PortError::new(
+        operation,
+        resource,
+        PortErrorKind::CatalogRefused,
+        format!("stands at {location} already"),
+    )
 }

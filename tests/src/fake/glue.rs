@@ -33,6 +33,8 @@ pub(crate) struct CatalogState {
 pub(crate) enum Creation {
     Created,
     AlreadyExists,
+    /// `EntityNotFoundException`: the database, or the table, is not there.
+    NoParent,
 }
 
 impl World {
@@ -51,11 +53,6 @@ impl World {
         } else {
             Err(request.refuse(PortErrorKind::CatalogRefused, "AccessDeniedException"))
         }
-    }
-
-    pub(crate) fn get_database(&self, request: &Request, database: &str) -> Result<bool, PortError> {
-        let account = self.demand_glue(request, "glue:GetDatabase", &format!("database/{database}"))?;
-        Ok(self.catalogs.get(&account).is_some_and(|catalog| catalog.databases.contains_key(database)))
     }
 
     pub(crate) fn create_database(
@@ -102,13 +99,9 @@ impl World {
             // Athena refuses a partition key that is a column as well.
             return Err(request.refuse(PortErrorKind::Invalid, "InvalidInputException"));
         }
-        let tables = self
-            .catalogs
-            .entry(account)
-            .or_default()
-            .databases
-            .get_mut(database)
-            .ok_or_else(|| request.refuse(PortErrorKind::CatalogRefused, "EntityNotFoundException"))?;
+        let Some(tables) = self.catalogs.entry(account).or_default().databases.get_mut(database) else {
+            return Ok(Creation::NoParent);
+        };
         if tables.contains_key(name) {
             return Ok(Creation::AlreadyExists);
         }

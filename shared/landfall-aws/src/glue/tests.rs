@@ -31,13 +31,21 @@ fn partitions(count: usize) -> Vec<CatalogPartition> {
         .collect()
 }
 
+const PARQUET: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
+
 /// The table as the catalog shows it.
 fn found(location: &str, columns: &str) -> Answer {
+    altered(location, columns, "string", PARQUET, "")
+}
+
+/// The same with another type of its partition key, another SerDe, or parameters.
+fn altered(location: &str, columns: &str, key: &str, serde: &str, parameters: &str) -> Answer {
     answer(
         200,
         format!(
-            r#"{{"Table":{{"Name":"sales","PartitionKeys":[{{"Name":"dt","Type":"string"}}],
-            "StorageDescriptor":{{"Location":"{location}","Columns":[{columns}]}}}}}}"#
+            r#"{{"Table":{{"Name":"sales","PartitionKeys":[{{"Name":"dt","Type":"{key}"}}],"Parameters":{{{parameters}}},
+            "StorageDescriptor":{{"Location":"{location}","Columns":[{columns}],
+            "SerdeInfo":{{"SerializationLibrary":"{serde}"}}}}}}}}"#
         ),
     )
 }
@@ -136,7 +144,7 @@ async fn a_partition_elsewhere_is_an_error_that_names_both_places() {
     let (change, _) =
         register(vec![as_wanted(), exists_already("000"), partition_at("s3://other/place/")], 1).await;
     let error = change.unwrap_err();
-    assert_eq!(error.kind, PortErrorKind::Invalid);
+    assert_eq!(error.kind, PortErrorKind::CatalogRefused);
     assert!(error.message.contains("s3://other/place/") && error.message.contains("dt=000"), "{error}");
 }
 
@@ -153,14 +161,31 @@ async fn errors_of_single_partitions_surface() {
     assert!(error.message.contains("partition 000: full"), "{error}");
 }
 
+const PLACE: &str = "s3://acme-lake/lake/sales/";
+
 #[tokio::test]
 async fn tables_that_cannot_hold_the_delivery_are_named() {
     for (given, kind, text) in [
-        (found("s3://other/", COLUMNS), PortErrorKind::Invalid, "s3://other/"),
+        (found("s3://other/", COLUMNS), PortErrorKind::CatalogRefused, "s3://other/"),
         (
             found("s3://acme-lake/lake/sales/", r#"{"Name":"id","Type":"int"}"#),
             PortErrorKind::CatalogRefused,
             "id is int, delivered as bigint; price decimal(10,2) is missing",
+        ),
+        (
+            altered(PLACE, COLUMNS, "int", PARQUET, ""),
+            PortErrorKind::CatalogRefused,
+            "partitioned by (dt int), the delivery by (dt string)",
+        ),
+        (
+            altered(PLACE, COLUMNS, "string", "org.openx.data.jsonserde.JsonSerDe", ""),
+            PortErrorKind::CatalogRefused,
+            "JsonSerDe",
+        ),
+        (
+            altered(PLACE, COLUMNS, "string", PARQUET, r#""table_type":"ICEBERG""#),
+            PortErrorKind::CatalogRefused,
+            "ICEBERG",
         ),
     ] {
         let (change, _) = register(vec![given], 1).await;

@@ -1,13 +1,14 @@
 //! Requests on single objects: list, head, get, put, delete, tags.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType, ServerSideEncryption, Tag, Tagging};
 use bytes::Bytes;
-use landfall_core::error::{PortError, PortErrorKind};
+use landfall_core::error::{Effect, ErrorClass, PortError, PortErrorKind};
 use landfall_core::port::{
     Bucket, Condition, DeleteOutcome, Encryption, GetOutcome, ListPage, ListedObject, ObjectAttributes,
     ObjectHead, PutOutcome,
@@ -17,6 +18,11 @@ use super::body::S3Body;
 use super::wire::{crc64_text, crc64_value, listed_key, quoted, tagging, timestamp, total_size, unquoted};
 use super::{BODY_TIMEOUT, S3Store, once, owner, reading, writing};
 use crate::error::{is_missing_key, is_precondition_failed};
+
+/// How often a conditional put is sent at most.
+const PUT_TRIES: u32 = 4;
+/// The wait before the second; it doubles.
+const PUT_BACKOFF: Duration = Duration::from_millis(200);
 
 /// An object against the entity tag it should have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +92,11 @@ impl S3Store {
             .await;
         match answer {
             Ok(found) => Ok(Some(head_of(&found))),
-            Err(error) if is_missing_key(&error) => Ok(None),
+            // A HEAD has no body that could tell a missing key from a missing bucket: a listing can.
+            Err(error) if is_missing_key(&error) => match self.list_page(bucket, key, None, None).await {
+                Err(error) if error.kind == PortErrorKind::BucketMissing => Err(error),
+                Ok(_) | Err(_) => Ok(None),
+            },
             Err(error) => {
                 let error = self.principal.learn(attempt.failed(&error));
                 if self.is_absent(bucket, key, &error).await { Ok(None) } else { Err(error) }
@@ -129,7 +139,32 @@ impl S3Store {
         }
     }
 
+    /// A conditional put. It is sent again only after an answer that surely had no effect (`SlowDown`, 409, no connection):
+    /// after any other, our own first write would look like somebody else's.
     pub(super) async fn put_object(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        body: Bytes,
+        condition: &Condition,
+        crc64nvme: Option<u64>,
+        attributes: &ObjectAttributes,
+    ) -> Result<PutOutcome, PortError> {
+        let mut wait = PUT_BACKOFF;
+        for _ in 1..PUT_TRIES {
+            match self.put_object_once(bucket, key, body.clone(), condition, crc64nvme, attributes).await {
+                Err(error) if error.effect == Effect::None && error.class() == ErrorClass::Transient => {
+                    tracing::warn!(%error, "put again");
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                answer => return answer,
+            }
+        }
+        self.put_object_once(bucket, key, body, condition, crc64nvme, attributes).await
+    }
+
+    async fn put_object_once(
         &self,
         bucket: &Bucket,
         key: &str,
@@ -200,7 +235,11 @@ impl S3Store {
             Ok(_) => Ok(DeleteOutcome::Deleted),
             Err(error) if is_missing_key(&error) => Ok(DeleteOutcome::Absent),
             Err(error) if is_precondition_failed(&error) => Ok(DeleteOutcome::Changed),
-            Err(error) => Err(self.principal.learn(attempt.failed(&error))),
+            Err(error) => {
+                // A conditional delete reads the object: a missing one looks like a refusal, as in HEAD and GET.
+                let error = self.principal.learn(attempt.failed(&error));
+                if self.is_absent(bucket, key, &error).await { Ok(DeleteOutcome::Absent) } else { Err(error) }
+            }
         }
     }
 
