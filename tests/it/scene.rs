@@ -262,7 +262,7 @@ impl Scene {
     pub fn rejected(&self, delivery: &str) -> Vec<RejectedRecord> {
         let mut records = Vec::new();
         for object in self.aws.objects("state", &format!("quarantine/{delivery}/")) {
-            if object.key.rsplit('/').next() == Some("rejected.jsonl.zst") {
+            if object.key.rsplit('/').next().is_some_and(|name| name.starts_with("rejected-")) {
                 let text = zstd::decode_all(object.body.as_ref()).expect("zstd");
                 for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                     records.push(serde_json::from_slice(line).expect("a rejected record"));

@@ -2,6 +2,7 @@
 //! catalog, receipt, notice, delete inputs, closed.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use landfall_core::delivery::{Access, Delivery, Order, PinnedConfig};
@@ -17,6 +18,7 @@ use landfall_core::port::{
 use landfall_core::record::{
     Closed, FORMAT, Input, Intent, Outcome, Published, Receipt, ReceiptFile, Verdict,
 };
+use landfall_lambda::Deadline;
 
 use crate::error::CommitError;
 use crate::publish::Publisher;
@@ -25,8 +27,10 @@ use crate::validate::{Invalid, validate_file};
 
 /// How many inputs are deleted at once.
 const DELETES_IN_FLIGHT: usize = 32;
-/// Seconds after which an intent that waits for its predecessor looks again.
-const ORDER_WAIT_SECONDS: u32 = 10;
+/// How many files are validated, or published, at once.
+const FILES_IN_FLIGHT: usize = 8;
+/// Seconds that must be left to begin with a file: a copy cut off by the deadline is of unknown effect.
+const FILE_MARGIN_SECONDS: u32 = 30;
 
 /// What a commit needs to know of the stack.
 #[derive(Debug, Clone)]
@@ -52,6 +56,11 @@ pub enum Commit {
     NothingToDo,
     /// There is no outcome yet: somebody has still to merge.
     NotMerged,
+    /// Deliveries are ordered and this intent's predecessor comes first: its closing wakes this one.
+    Waits {
+        /// The predecessor.
+        before: u64,
+    },
 }
 
 /// Counts of a commit.
@@ -88,6 +97,8 @@ pub(crate) struct Committing<'a, S, Q, D, C: ?Sized> {
     pub config: &'a CommitConfig,
     /// This invocation.
     pub execution: &'a str,
+    /// When it ends.
+    pub deadline: &'a Deadline,
 }
 
 /// An intent with all that was decided about it.
@@ -123,7 +134,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         if outcome.void {
             return Ok(Commit::NothingToDo);
         }
-        self.wait_for_turn(delivery, n, floor).await?;
+        if let Some(before) = self.waits_for(delivery, n, floor).await? {
+            return Ok(Commit::Waits { before });
+        }
         let intent = self.ledger.intent(id, n).await?;
         let pin = self.ledger.pin(id, &intent.pin).await?;
         let work = Work { delivery, intent, outcome, pin, records };
@@ -135,9 +148,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         let receipt = self.receipt(&work).await?;
         self.send_notify(id, n).await?;
         let (deleted, left) = self.delete_inputs(&work).await?;
+        // Before `closed`, after which nobody comes back to do it.
+        report.released = self.release(&work).await?;
         let closed = Closed { version: FORMAT, at: self.clock.now(), deleted, left };
         self.ledger.put_once(&keys::record(id, n, RecordName::Closed), &closed).await?;
-        report.released = hold::release(self.ledger, id, &["role", "bucket", "key", "catalog"]).await?;
 
         report.files = receipt.files.len() as u64;
         report.bytes = receipt.files.iter().map(|file| file.bytes).sum();
@@ -149,28 +163,37 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         Ok(Commit::Closed(Box::new(report)))
     }
 
-    /// With order `delivery`, n is published only after n-1 is closed, expired, void or retired.
-    async fn wait_for_turn(&self, delivery: &Delivery, n: u64, floor: u64) -> Result<(), CommitError> {
+    /// With order `delivery`, n is published only after n-1 is closed, expired, void or retired: the predecessor it has
+    /// still to wait for.
+    async fn waits_for(&self, delivery: &Delivery, n: u64, floor: u64) -> Result<Option<u64>, CommitError> {
         let before = n.saturating_sub(1);
         if delivery.order == Order::None || before <= floor {
-            return Ok(());
+            return Ok(None);
         }
         let records = self.ledger.records(&delivery.id, before).await?;
         if records.contains(&RecordName::Closed) || records.contains(&RecordName::Expired) {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(generation) = generation(&records) {
             let key = keys::record(&delivery.id, before, RecordName::Outcome(generation));
             if self.ledger.must_read::<Outcome>(&key).await?.void {
-                return Ok(());
+                return Ok(None);
             }
         }
-        Err(CommitError::NotYet {
-            delivery: delivery.id.clone(),
-            n,
-            seconds: ORDER_WAIT_SECONDS,
-            reason: format!("intent {before} comes first"),
-        })
+        Ok(Some(before))
+    }
+
+    /// Releases the holds that this commit has got past. Files prove role, bucket and key, a table the catalog.
+    async fn release(&self, work: &Work<'_>) -> Result<usize, CommitError> {
+        let own = hold::of_intent(work.intent.n);
+        let mut proven = vec![own.as_str(), "configuration"];
+        if !work.outcome.files.is_empty() {
+            proven.extend(["role", "bucket", "key"]);
+            if work.delivery.catalog.glue.is_some() {
+                proven.push("catalog");
+            }
+        }
+        Ok(hold::release(self.ledger, &work.delivery.id, &proven).await?)
     }
 
     /// Validates and publishes all files, and registers them.
@@ -205,11 +228,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             execution: self.execution,
             timeout_seconds: self.config.timeout_seconds,
         };
-        for file in &work.outcome.files {
-            publisher.publish(file, &work.records, self.clock.now()).await?;
-            // A temp that is gone or changed is no obstacle any more.
-            client.store.delete(&bucket, &file.temp_key, &file.etag).await.map_err(at_client)?;
-        }
+        self.publish(work, &publisher, &client.store, &bucket).await?;
         match &work.delivery.catalog.glue {
             Some(glue) => client
                 .catalog
@@ -230,25 +249,94 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         client: &Destination<D::Store, D::Catalog, D::Queue>,
         bucket: &Bucket,
     ) -> Result<(), CommitError> {
-        for file in &work.outcome.files {
-            let touched = work.records.iter().any(
-                |name| matches!(name, RecordName::Published(i) | RecordName::Attempt { file: i, .. } if *i == file.index),
-            );
-            // A file that was attempted had been validated, and its temp may rightly be gone.
-            if touched {
-                continue;
-            }
-            let (delivery, n) = (work.delivery.id.clone(), work.intent.n);
-            match validate_file(&client.store, bucket, file, &work.pin.contract).await {
-                Ok(()) => {}
-                Err(Invalid::Port(source)) => return Err(CommitError::Destination { delivery, n, source }),
-                Err(Invalid::Differs(problem)) => {
-                    let key = file.temp_key.clone();
-                    return Err(CommitError::NotAsStaged { delivery, n, key, problem });
-                }
+        let checks =
+            (0..work.outcome.files.len()).map(|index| self.validate_one(work, &client.store, bucket, index));
+        futures::stream::iter(checks).buffer_unordered(FILES_IN_FLIGHT).try_collect().await
+    }
+
+    async fn validate_one<T: ObjectStore>(
+        &self,
+        work: &Work<'_>,
+        store: &T,
+        bucket: &Bucket,
+        index: usize,
+    ) -> Result<(), CommitError> {
+        let Some(file) = work.outcome.files.get(index) else { return Ok(()) };
+        let touched = work.records.iter().any(
+            |name| matches!(name, RecordName::Published(i) | RecordName::Attempt { file: i, .. } if *i == file.index),
+        );
+        // A file that was attempted had been validated, and its temp may rightly be gone.
+        if touched {
+            return Ok(());
+        }
+        self.in_time(work)?;
+        let (delivery, n) = (work.delivery.id.clone(), work.intent.n);
+        match validate_file(store, bucket, file, &work.pin.contract).await {
+            Ok(()) => Ok(()),
+            Err(Invalid::Port(source)) => Err(CommitError::Destination { delivery, n, source }),
+            Err(Invalid::Differs(problem)) => {
+                Err(CommitError::NotAsStaged { delivery, n, key: file.temp_key.clone(), problem })
             }
         }
+    }
+
+    /// Publishes all files, several at once. After a failure no further one is begun, and those under way come to their
+    /// end: a copy that is dropped would be of unknown effect.
+    async fn publish<T: ObjectStore>(
+        &self,
+        work: &Work<'_>,
+        publisher: &Publisher<'_, S, T>,
+        store: &T,
+        bucket: &Bucket,
+    ) -> Result<(), CommitError> {
+        let failed = AtomicBool::new(false);
+        let files = (0..work.outcome.files.len())
+            .map(|index| self.publish_one(work, publisher, store, bucket, index, &failed));
+        let ended: Vec<Result<(), CommitError>> =
+            futures::stream::iter(files).buffer_unordered(FILES_IN_FLIGHT).collect().await;
+        ended.into_iter().collect()
+    }
+
+    async fn publish_one<T: ObjectStore>(
+        &self,
+        work: &Work<'_>,
+        publisher: &Publisher<'_, S, T>,
+        store: &T,
+        bucket: &Bucket,
+        index: usize,
+        failed: &AtomicBool,
+    ) -> Result<(), CommitError> {
+        let Some(file) = work.outcome.files.get(index) else { return Ok(()) };
+        if failed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let begun = self.in_time(work);
+        let published = match begun {
+            Ok(()) => publisher.publish(file, &work.records, self.clock.now()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = published {
+            failed.store(true, Ordering::Relaxed);
+            return Err(error);
+        }
+        // The file is where it belongs; a temp that stays is the lifecycle rule's.
+        if let Err(error) = store.delete(bucket, &file.temp_key, &file.etag).await {
+            tracing::warn!(%error, key = file.temp_key, "temp not deleted, the lifecycle rule will");
+        }
         Ok(())
+    }
+
+    /// Whether there is time to begin with a file; what is done until now stands, and the next try goes on from it.
+    fn in_time(&self, work: &Work<'_>) -> Result<(), CommitError> {
+        if self.deadline.has_time_for(FILE_MARGIN_SECONDS) {
+            return Ok(());
+        }
+        Err(CommitError::NotYet {
+            delivery: work.delivery.id.clone(),
+            n: work.intent.n,
+            seconds: 1,
+            reason: "too little time is left for another file".to_owned(),
+        })
     }
 
     /// The receipt, written now or before.

@@ -1,7 +1,7 @@
 //! What can stop the commit of an intent.
 
 use landfall_core::error::{ErrorClass, PortError};
-use landfall_core::hold::Breakage;
+use landfall_core::hold::{self, Breakage};
 use landfall_core::ledger::LedgerError;
 
 /// A commit that could not go on.
@@ -45,6 +45,19 @@ pub enum CommitError {
         /// The production key.
         key: String,
         /// How it differs from ours.
+        problem: String,
+    },
+    /// A copy answered with another checksum than that of the staged file. It cannot be taken back: nobody but the client
+    /// deletes what stands below its production prefix.
+    #[error("delivery {delivery}, intent {n}: the copy at {key} is damaged: {problem}")]
+    DamagedCopy {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// The production key.
+        key: String,
+        /// How it differs.
         problem: String,
     },
     /// A copy of unknown effect left nothing at a destination whose client deletes what it consumed.
@@ -93,6 +106,7 @@ impl CommitError {
             Self::Destination { source, .. } => source.class(),
             Self::NotAsStaged { .. }
             | Self::Conflict { .. }
+            | Self::DamagedCopy { .. }
             | Self::PossibleDuplicate { .. }
             | Self::NoConfiguration { .. } => ErrorClass::ClientFixable,
         }
@@ -100,7 +114,7 @@ impl CommitError {
 
     /// What must be mended before this can go on; `None` when waiting is enough.
     pub fn breakage(&self) -> Option<Breakage> {
-        let named = |resource: &'static str, code: &str| {
+        let named = |resource: String, code: &str| {
             Some(Breakage {
                 resource,
                 class: self.class(),
@@ -109,11 +123,16 @@ impl CommitError {
             })
         };
         match self {
+            // A refusal that no setting of the client explains: a defect of ours, or a limit. It concerns this intent.
+            Self::Destination { source, n, .. } if source.class() == ErrorClass::Permanent => {
+                named(hold::of_intent(*n), source.code.as_deref().unwrap_or("refused"))
+            }
             Self::Destination { source, .. } => Breakage::of(source),
-            Self::NotAsStaged { .. } => named("bucket", "not_as_staged"),
-            Self::Conflict { .. } => named("bucket", "conflict"),
-            Self::PossibleDuplicate { .. } => named("bucket", "possible_duplicate"),
-            Self::NoConfiguration { .. } => named("configuration", "no_configuration"),
+            Self::NotAsStaged { n, .. } => named(hold::of_intent(*n), "not_as_staged"),
+            Self::Conflict { n, .. } => named(hold::of_intent(*n), "conflict"),
+            Self::DamagedCopy { n, .. } => named(hold::of_intent(*n), "damaged_copy"),
+            Self::PossibleDuplicate { n, .. } => named(hold::of_intent(*n), "possible_duplicate"),
+            Self::NoConfiguration { .. } => named("configuration".to_owned(), "no_configuration"),
             Self::Ledger(_) | Self::Own(_) | Self::NotYet { .. } => None,
         }
     }

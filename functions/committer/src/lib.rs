@@ -15,14 +15,15 @@ pub use error::CommitError;
 pub use publish::{CHECKSUM, DELIVERY_ID};
 
 use landfall_core::config_source::ConfigSource;
-use landfall_core::delivery::Delivery;
+use landfall_core::delivery::{Delivery, Order};
 use landfall_core::error::ErrorClass;
-use landfall_core::ledger::Ledger;
+use landfall_core::keys::RecordName;
+use landfall_core::ledger::{Ledger, generation};
 use landfall_core::message::Message;
 use landfall_core::port::{Clock, Destinations, ObjectStore, OutgoingMessage, Queue};
 use landfall_core::record::PlanReason;
 use landfall_core::{hash, hold};
-use landfall_lambda::{Invocation, MessageHandler, SqsMessage, Verdict, metrics};
+use landfall_lambda::{Deadline, Invocation, MessageHandler, SqsMessage, Verdict, metrics};
 use tokio::sync::Mutex;
 
 use crate::commit::Committing;
@@ -54,7 +55,13 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
         })
     }
 
-    async fn commit(&self, id: &str, n: u64, execution: &str) -> Result<Commit, CommitError> {
+    async fn commit(
+        &self,
+        id: &str,
+        n: u64,
+        execution: &str,
+        deadline: &Deadline,
+    ) -> Result<Commit, CommitError> {
         let delivery = self.delivery(id, n).await?;
         let committing = Committing {
             ledger: &self.ledger,
@@ -63,6 +70,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
             clock: &self.clock,
             config: &self.config.commit,
             execution,
+            deadline,
         };
         let done = committing.commit(&delivery, n).await?;
         if let Commit::Closed(report) = &done
@@ -70,7 +78,28 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
         {
             self.resume(id, execution).await?;
         }
+        if delivery.order == Order::Delivery && matches!(done, Commit::Closed(_) | Commit::AlreadyClosed) {
+            self.wake(id, n + 1).await?;
+        }
         Ok(done)
+    }
+
+    /// The next intent of an ordered delivery, if it is merged and waits for its turn.
+    async fn wake(&self, id: &str, n: u64) -> Result<(), CommitError> {
+        let records = self.ledger.records(id, n).await?;
+        if generation(&records).is_none() || records.contains(&RecordName::Closed) {
+            return Ok(());
+        }
+        let message = OutgoingMessage {
+            body: Message::commit(id, n).to_body(),
+            group: None,
+            deduplication: None,
+            delay_seconds: None,
+        };
+        for answer in self.queue.send(&self.config.commit_queue, &[message]).await {
+            answer?;
+        }
+        Ok(())
     }
 
     /// What waited while the delivery was held is planned now, not at the next look.
@@ -123,7 +152,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> MessageHandler for Com
         };
         let name = format!("{}/{}/{}", invocation.request_id, message.id(), message.receive_count());
         let execution: String = hash::hex(name.as_bytes()).chars().take(20).collect();
-        let verdict = match self.commit(&id, n, &execution).await {
+        let verdict = match self.commit(&id, n, &execution, &invocation.deadline).await {
             Ok(done) => report(&id, done, invocation),
             Err(error) => self.failed(&id, n, &error, invocation).await,
         };
@@ -149,5 +178,6 @@ fn report(id: &str, done: Commit, invocation: &Invocation) -> Verdict {
         Commit::AlreadyClosed => Verdict::done("already_closed"),
         Commit::NothingToDo => Verdict::done("nothing_to_do"),
         Commit::NotMerged => Verdict::done("not_merged"),
+        Commit::Waits { before } => Verdict::done("waits_for_its_turn").count("before", before),
     }
 }

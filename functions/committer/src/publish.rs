@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use landfall_core::delivery::{Capabilities, Delivery};
-use landfall_core::error::{Effect, PortError, PortErrorKind};
+use landfall_core::error::{Effect, PortError};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, PutOnce};
 use landfall_core::port::{
@@ -166,7 +166,7 @@ impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
         }
     }
 
-    /// Compares the copy's checksum with the outcome's; a wrong copy is ours and is removed.
+    /// Compares the copy's checksum with the outcome's.
     async fn check_copy(
         &self,
         file: &OutcomeFile,
@@ -188,28 +188,33 @@ impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
             return self.published(file, etag, now).await;
         }
         let problem = format!("checksum {} of the copy, the outcome names {}", hex(sum), file.crc64nvme);
-        self.store.delete(self.bucket, &file.key, etag).await.map_err(|error| self.at_client(error))?;
+        // Settled, and surely not published: whoever looks again finds something else than ours, and overwrites nothing.
         self.refused(file, k, &problem).await?;
-        Err(self.at_client(PortError::new(
-            "copy object",
-            format!("s3://{}/{}", self.bucket.name, file.key),
-            PortErrorKind::Unavailable,
-            problem,
-        )))
+        let (delivery, key) = (self.delivery.id.clone(), file.key.clone());
+        Err(CommitError::DamagedCopy { delivery, n: self.n, key, problem })
     }
 
     /// What stands at the production key.
     async fn standing(&self, file: &OutcomeFile) -> Result<Standing, CommitError> {
         let head = self.store.head(self.bucket, &file.key).await.map_err(|error| self.at_client(error))?;
         let Some(head) = head else { return Ok(Standing::Absent) };
-        let found = |name: &str| head.metadata.get(name).map_or("none", String::as_str).to_owned();
-        let sum = head.crc64nvme.map_or_else(|| found(CHECKSUM), hex);
-        if found(DELIVERY_ID) != self.delivery_id() || sum != file.crc64nvme || head.size != file.bytes {
-            return Ok(Standing::Foreign(format!(
-                "delivery id {}, checksum {sum}, {} bytes",
-                found(DELIVERY_ID),
-                head.size
-            )));
+        let id = head.metadata.get(DELIVERY_ID).map_or("none", String::as_str).to_owned();
+        let foreign =
+            |sum: &str| Standing::Foreign(format!("delivery id {id}, checksum {sum}, {} bytes", head.size));
+        if id != self.delivery_id() || head.size != file.bytes {
+            return Ok(foreign("not looked at"));
+        }
+        // Metadata say what was meant to be written. What was written, only the store's checksum or the bytes say.
+        let sum = match head.crc64nvme {
+            Some(sum) => sum,
+            None => match checksum(self.store, self.bucket, &file.key, &head.etag).await {
+                Ok(sum) => sum,
+                Err(Invalid::Port(error)) => return Err(self.at_client(error)),
+                Err(Invalid::Differs(problem)) => return Ok(foreign(&problem)),
+            },
+        };
+        if hex(sum) != file.crc64nvme {
+            return Ok(foreign(&hex(sum)));
         }
         Ok(Standing::Ours(head))
     }

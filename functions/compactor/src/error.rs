@@ -95,7 +95,7 @@ impl WorkError {
         match self {
             Self::Destination { source, .. } => Breakage::of(source),
             Self::NoConfiguration { .. } => Some(Breakage {
-                resource: "configuration",
+                resource: "configuration".to_owned(),
                 class: self.class(),
                 code: None,
                 detail: self.to_string(),

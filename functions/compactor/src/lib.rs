@@ -5,7 +5,9 @@
 
 mod config;
 mod error;
+mod input;
 mod intake;
+mod log_state;
 mod merge;
 mod planner;
 mod quarantine;
@@ -30,8 +32,8 @@ use landfall_core::port::{Clock, Destinations, ObjectStore, OutgoingMessage, Que
 use landfall_core::record::PlanReason;
 use landfall_core::registry::Registry;
 use landfall_lambda::{
-    BatchHandler, Intake, Invocation, MessageId, SqsMessage, Verdict, Verdicts, isolate, metrics, one_by_one,
-    read_notification,
+    BatchHandler, Intake, Invocation, MessageId, NotificationError, SqsMessage, Verdict, Verdicts, isolate,
+    metrics, one_by_one, read_notification,
 };
 use tokio::sync::Mutex;
 
@@ -147,7 +149,6 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         invocation: &Invocation,
     ) -> Result<Handled, WorkError> {
         let delivery = self.delivery(id).await?;
-        let now = self.clock.now();
         let execution = execution_id(invocation, message);
         let done = merge::execute(
             &self.ledger,
@@ -157,7 +158,6 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             n,
             &execution,
             &invocation.deadline,
-            now,
         )
         .await?;
         if done != Execution::Retired {
@@ -170,15 +170,16 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             counts.count(&metrics::ROWS_IN, Some(id), report.rows_in);
             counts.count(&metrics::ROWS_REJECTED, Some(id), report.rejected);
             counts.count(&metrics::OBJECTS_QUARANTINED, Some(id), report.quarantined);
-            if report.freed {
-                // What was freed waits for the next plan: as ripe as it was, so a plan now takes it.
+            // The role let us in. Bucket, key and catalog are proven by the commit that follows.
+            let released = hold::release(&self.ledger, id, &["role", "configuration"]).await?;
+            if report.freed || released > 0 {
+                // What was freed, or waited for the repair, is as ripe as it was: a plan now takes it.
                 let asked = if report.flushed { PlanReason::Flush } else { PlanReason::Resume };
                 let mut failures = self.nudge(&BTreeSet::from([id.to_owned()]), asked).await;
                 if let Some((_, error)) = failures.pop_first() {
                     return Err(error.into());
                 }
             }
-            hold::release(&self.ledger, id, &["role", "bucket", "key"]).await?;
         }
         Ok(Handled::Executed(done))
     }
@@ -237,21 +238,17 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
                 return messages.iter().for_each(|message| verdicts.reach(message.id(), verdict.clone()));
             }
         };
-        let mut wanted: BTreeMap<MessageId, Routed> = BTreeMap::new();
+        // What each message asks for, and what of it cannot be read.
+        let mut wanted: BTreeMap<MessageId, (Routed, Option<String>)> = BTreeMap::new();
+        let mut sweeps = Vec::new();
+        let staging = &self.config.planner.staging.name;
         for message in messages {
             // One body that makes a parser panic fails alone.
             match isolate(async { read_notification(&message.body) }).await {
                 Ok(Ok(Intake::Objects(objects))) => {
-                    let routed = intake::route(&registry, &self.config.planner.staging.name, &objects);
-                    wanted.insert(message.id().clone(), routed);
+                    wanted.insert(message.id().clone(), (intake::route(&registry, staging, &objects), None));
                 }
-                Ok(Ok(Intake::Schedule)) => {
-                    let verdict = match self.sweep(invocation).await {
-                        Ok(handled) => handled.verdict("schedule"),
-                        Err(error) => failure("schedule", &error),
-                    };
-                    verdicts.reach(message.id(), verdict);
-                }
+                Ok(Ok(Intake::Schedule)) => sweeps.push(message),
                 Ok(Ok(Intake::TestEvent)) => {
                     verdicts.reach(message.id(), Verdict::done("test_event").kind("event"));
                 }
@@ -259,8 +256,14 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
                     verdicts.reach(message.id(), Verdict::done("ignored").kind("event").detail(name));
                 }
                 Ok(Err(error)) => {
-                    let verdict = Verdict::retry("malformed", ErrorClass::Permanent, error.to_string(), None);
-                    verdicts.reach(message.id(), verdict.kind("event"));
+                    // The records that can be read are events like any other; the message comes back all the same.
+                    let routed = match &error {
+                        NotificationError::Records { objects, .. } => {
+                            intake::route(&registry, staging, objects)
+                        }
+                        NotificationError::NotJson(_) | NotificationError::Shape(_) => Routed::default(),
+                    };
+                    wanted.insert(message.id().clone(), (routed, Some(error.to_string())));
                 }
                 Err(panic) => {
                     let verdict = Verdict::retry("panicked", ErrorClass::Permanent, panic, None);
@@ -270,22 +273,31 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         }
 
         let deliveries: BTreeSet<String> =
-            wanted.values().flat_map(|routed| routed.deliveries.clone()).collect();
+            wanted.values().flat_map(|(routed, _)| routed.deliveries.clone()).collect();
         let failures = self.nudge(&deliveries, PlanReason::Event).await;
-        for (id, routed) in wanted {
+        for (id, (routed, unreadable)) in wanted {
             invocation.metrics.count(&metrics::UNROUTED_OBJECTS, None, routed.unrouted as u64);
             let failed = routed.deliveries.iter().find_map(|delivery| failures.get(delivery));
-            let verdict = match failed {
-                Some(error) => Verdict::retry("not_nudged", error.class(), error.to_string(), None),
-                None if routed.deliveries.is_empty() => {
+            let verdict = match (failed, unreadable) {
+                (_, Some(error)) => Verdict::retry("malformed", ErrorClass::Permanent, error, None),
+                (Some(error), None) => Verdict::retry("not_nudged", error.class(), error.to_string(), None),
+                (None, None) if routed.deliveries.is_empty() => {
                     // The objects stay staged; a delivery configured later finds them by listing.
                     Verdict::done("unrouted").count("objects", routed.unrouted as u64)
                 }
-                None => Verdict::done("nudged")
+                (None, None) => Verdict::done("nudged")
                     .count("deliveries", routed.deliveries.len() as u64)
                     .count("unrouted", routed.unrouted as u64),
             };
             verdicts.reach(&id, verdict.kind("event"));
+        }
+        for message in sweeps {
+            let verdict = match isolate(self.sweep(invocation)).await {
+                Ok(Ok(handled)) => handled.verdict("schedule"),
+                Ok(Err(error)) => failure("schedule", &error),
+                Err(panic) => Verdict::retry("panicked", ErrorClass::Permanent, panic, None).kind("schedule"),
+            };
+            verdicts.reach(message.id(), verdict);
         }
     }
 

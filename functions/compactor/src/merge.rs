@@ -5,11 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use futures::StreamExt as _;
-use jiff::Timestamp;
 use landfall_core::delivery::{Access, Delivery, ENGINE_FORMAT, PinnedConfig};
-use landfall_core::error::PortError;
+use landfall_core::error::{PortError, PortErrorKind};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, PutOnce, generation};
 use landfall_core::port::{Bucket, Destinations, GetOutcome, ObjectBody as _, ObjectStore, Purpose};
@@ -18,15 +16,12 @@ use landfall_lambda::Deadline;
 use landfall_parquet::{Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec};
 
 use crate::error::WorkError;
+use crate::input::{Fetched, READ_TRIES, fetch};
 use crate::quarantine::QuarantineWriter;
 use crate::staging::{StagedFiles, StagingTarget, remove_temps};
 
-/// Objects up to this size are fetched ahead, whole.
-const PREFETCH_BYTES: u64 = 1 << 20;
 /// How many small objects are fetched ahead.
 const PREFETCH: usize = 32;
-/// How often one object is read again after a cut connection.
-const READ_TRIES: u32 = 3;
 /// Seconds before the deadline at which no further input is begun.
 const MARGIN_SECONDS: u32 = 20;
 /// Parts of files of a delivery that writes one file at a time.
@@ -86,7 +81,6 @@ pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
     n: u64,
     execution: &str,
     deadline: &Deadline,
-    now: Timestamp,
 ) -> Result<Execution, WorkError> {
     let (floor, _) = ledger.floor(&delivery.id).await?;
     if n <= floor {
@@ -127,11 +121,13 @@ pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
 
     // An input that fails after rows of it entered a file starts the execution again without it.
     let mut excluded: BTreeMap<usize, InputVerdict> = BTreeMap::new();
+    // So does a connection that is cut then; with it, but not for ever.
+    let mut cuts: BTreeMap<usize, u32> = BTreeMap::new();
     loop {
         let mut files = StagedFiles::new(&client.store, &target);
         let mut quarantine = QuarantineWriter::new(ledger, &delivery.id, n, execution);
         match run.once(&mut files, &mut quarantine, &excluded).await {
-            Ok(Finished { verdicts, raw_bytes }) => {
+            Ok(Finished { verdicts, versions, raw_bytes }) => {
                 let files = files.into_files();
                 let rejected_rows = quarantine.finish().await?;
                 let outcome = Outcome {
@@ -145,6 +141,7 @@ pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
                     consumed: verdicts.len(),
                     files,
                     verdicts,
+                    versions,
                     rejected_rows,
                     raw_bytes,
                 };
@@ -161,8 +158,11 @@ pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
             }
             Err(Stop::Restart { input, verdict }) => {
                 files.discard().await;
-                if let Some(verdict) = verdict {
-                    excluded.insert(input, verdict);
+                match verdict {
+                    Some(verdict) => {
+                        excluded.insert(input, verdict);
+                    }
+                    None => run.count_cut(&mut cuts, input)?,
                 }
             }
             Err(Stop::Client(source)) => {
@@ -174,8 +174,7 @@ pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
                 return Err(*error);
             }
         }
-        if now.duration_until(deadline.clock().now()).as_secs() > 0 && !deadline.has_time_for(MARGIN_SECONDS)
-        {
+        if !deadline.has_time_for(MARGIN_SECONDS) {
             return Err(WorkError::OutOfTime { delivery: delivery.id.clone(), n, inputs: 0 });
         }
     }
@@ -206,8 +205,12 @@ impl<E: Into<WorkError>> From<E> for Stop {
 
 struct Finished {
     verdicts: Vec<Verdict>,
+    versions: Vec<Option<String>>,
     raw_bytes: u64,
 }
+
+/// What an input came to, and the version of it that was read.
+type Settled = (Verdict, Option<String>);
 
 struct Run<'a, S> {
     ledger: &'a Ledger<S>,
@@ -216,15 +219,6 @@ struct Run<'a, S> {
     intent: &'a Intent,
     pin: &'a PinnedConfig,
     deadline: &'a Deadline,
-}
-
-/// A staged object as fetched ahead.
-enum Fetched {
-    Whole(Vec<Bytes>),
-    /// Too large to be held: read when its turn comes.
-    Large,
-    Absent,
-    Changed,
 }
 
 impl<S: ObjectStore> Run<'_, S> {
@@ -249,53 +243,49 @@ impl<S: ObjectStore> Run<'_, S> {
         let spec = MergeSpec::for_intent(self.intent, self.pin.clone());
         let mut merge = Merge::new(spec).map_err(|error| self.engine(error))?;
         let mut verdicts = Vec::with_capacity(self.intent.inputs.len());
+        let mut versions = Vec::with_capacity(self.intent.inputs.len());
         // By index: a closure over references would not be general enough for a `Send` stream.
-        let fetches = (0..self.intent.inputs.len()).map(|index| self.fetch(index));
+        let fetches = (0..self.intent.inputs.len())
+            .map(|index| fetch(self.ledger.store(), self.staging, self.intent.inputs.get(index)));
         let mut fetched = futures::stream::iter(fetches).buffered(PREFETCH);
         for (index, input) in self.intent.inputs.iter().enumerate() {
             if merge.should_stop() {
                 break;
             }
-            if !self.deadline.has_time_for(MARGIN_SECONDS) {
-                return Err(WorkError::OutOfTime {
-                    delivery: self.delivery.id.clone(),
-                    n: self.intent.n,
-                    inputs: index,
-                }
-                .into());
-            }
+            self.out_of_time(index)?;
             let ahead = match fetched.next().await {
                 Some(ahead) => ahead?,
                 None => Fetched::Absent,
             };
-            let verdict = match excluded.get(&index) {
-                Some(verdict) => self.settle(quarantine, index, input, verdict.clone()).await?,
-                None => match ahead {
-                    Fetched::Absent => Verdict::Gone,
-                    Fetched::Changed => Verdict::Superseded,
-                    Fetched::Whole(chunks) => {
-                        self.begin(&mut merge, index, input)?;
-                        for chunk in chunks {
-                            let flow = merge.push(&chunk).map_err(|error| self.engine(error))?;
-                            files.take(merge.take_output()).await.map_err(Stop::Client)?;
-                            if flow == Flow::Settled {
-                                break;
-                            }
+            let (verdict, version) = match (excluded.get(&index), ahead) {
+                (Some(verdict), ahead) => {
+                    (self.settle(quarantine, index, input, verdict.clone()).await?, ahead.version())
+                }
+                (None, Fetched::Absent) => (Verdict::Gone, None),
+                (None, Fetched::Changed) => (Verdict::Superseded, None),
+                (None, Fetched::Whole { chunks, version }) => {
+                    self.begin(&mut merge, index, input)?;
+                    for chunk in chunks {
+                        let flow = merge.push(&chunk).map_err(|error| self.engine(error))?;
+                        files.take(merge.take_output()).await.map_err(Stop::Client)?;
+                        if flow == Flow::Settled {
+                            break;
                         }
-                        let verdict = merge.end_input().map_err(|error| self.engine(error))?;
-                        self.settle(quarantine, index, input, verdict).await?
                     }
-                    Fetched::Large => self.stream(&mut merge, files, quarantine, index, input).await?,
-                },
+                    let verdict = merge.end_input().map_err(|error| self.engine(error))?;
+                    (self.settle(quarantine, index, input, verdict).await?, version)
+                }
+                (None, Fetched::Large) => self.stream(&mut merge, files, quarantine, index, input).await?,
             };
             files.take(merge.take_output()).await.map_err(Stop::Client)?;
-            quarantine.rows(&self.intent.inputs, merge.take_rejected())?;
+            quarantine.rows(&self.intent.inputs, merge.take_rejected()).await?;
             verdicts.push(verdict);
+            versions.push(version);
         }
         merge.finish().map_err(|error| self.engine(error))?;
         files.take(merge.take_output()).await.map_err(Stop::Client)?;
-        quarantine.rows(&self.intent.inputs, merge.take_rejected())?;
-        Ok(Finished { verdicts, raw_bytes: merge.decoded_bytes() })
+        quarantine.rows(&self.intent.inputs, merge.take_rejected()).await?;
+        Ok(Finished { verdicts, versions, raw_bytes: merge.decoded_bytes() })
     }
 
     fn begin(&self, merge: &mut Merge, index: usize, input: &Input) -> Result<(), Stop> {
@@ -304,37 +294,24 @@ impl<S: ObjectStore> Run<'_, S> {
             .map_err(|error| self.engine(error))
     }
 
-    /// Fetches a small object whole, with retries; a large one later.
-    async fn fetch(&self, index: usize) -> Result<Fetched, WorkError> {
-        let Some(input) = self.intent.inputs.get(index) else { return Ok(Fetched::Absent) };
-        if input.size > PREFETCH_BYTES {
-            return Ok(Fetched::Large);
+    /// Counts a connection cut after rows of its object entered a file.
+    fn count_cut(&self, cuts: &mut BTreeMap<usize, u32>, index: usize) -> Result<(), WorkError> {
+        let tries = cuts.entry(index).or_default();
+        *tries += 1;
+        if *tries < READ_TRIES {
+            return Ok(());
         }
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.fetch_once(input).await {
-                Ok(fetched) => return Ok(fetched),
-                Err(source) if tries >= READ_TRIES => {
-                    return Err(WorkError::Input { key: input.key.clone(), tries, source: Box::new(source) });
-                }
-                Err(error) => tracing::warn!(%error, key = input.key, tries, "read again"),
-            }
-        }
+        let key = self.intent.inputs.get(index).map(|input| input.key.clone()).unwrap_or_default();
+        let subject = format!("s3://{}/{key}", self.staging.name);
+        let source = PortError::new("read object", subject, PortErrorKind::Unavailable, "cut every time");
+        Err(WorkError::Input { key, tries: *tries, source: Box::new(source) })
     }
 
-    async fn fetch_once(&self, input: &Input) -> Result<Fetched, PortError> {
-        match self.ledger.store().get(self.staging, &input.key, Some(&input.etag), None).await? {
-            GetOutcome::Absent => Ok(Fetched::Absent),
-            GetOutcome::Changed => Ok(Fetched::Changed),
-            GetOutcome::Found(_, mut body) => {
-                let mut chunks = Vec::new();
-                while let Some(chunk) = body.chunk().await? {
-                    chunks.push(chunk);
-                }
-                Ok(Fetched::Whole(chunks))
-            }
+    fn out_of_time(&self, inputs: usize) -> Result<(), WorkError> {
+        if self.deadline.has_time_for(MARGIN_SECONDS) {
+            return Ok(());
         }
+        Err(WorkError::OutOfTime { delivery: self.delivery.id.clone(), n: self.intent.n, inputs })
     }
 
     /// Streams a large object; a cut connection starts it again.
@@ -345,18 +322,20 @@ impl<S: ObjectStore> Run<'_, S> {
         quarantine: &mut QuarantineWriter<'_, S>,
         index: usize,
         input: &Input,
-    ) -> Result<Verdict, Stop> {
+    ) -> Result<Settled, Stop> {
         let mut tries = 0;
         'again: loop {
             tries += 1;
-            let mut body =
+            let (head, mut body) =
                 match self.ledger.store().get(self.staging, &input.key, Some(&input.etag), None).await? {
-                    GetOutcome::Absent => return Ok(Verdict::Gone),
-                    GetOutcome::Changed => return Ok(Verdict::Superseded),
-                    GetOutcome::Found(_, body) => body,
+                    GetOutcome::Absent => return Ok((Verdict::Gone, None)),
+                    GetOutcome::Changed => return Ok((Verdict::Superseded, None)),
+                    GetOutcome::Found(head, body) => (head, body),
                 };
             self.begin(merge, index, input)?;
             loop {
+                // A large object takes its time: ending in order aborts the uploads, being cut off does not.
+                self.out_of_time(index)?;
                 let chunk = match body.chunk().await {
                     Ok(Some(chunk)) => chunk,
                     Ok(None) => break,
@@ -382,7 +361,7 @@ impl<S: ObjectStore> Run<'_, S> {
                 }
             }
             let verdict = merge.end_input().map_err(|error| self.engine(error))?;
-            return self.settle(quarantine, index, input, verdict).await;
+            return Ok((self.settle(quarantine, index, input, verdict).await?, head.version_id));
         }
     }
 

@@ -6,26 +6,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use landfall_core::delivery::Delivery;
 use landfall_core::hold;
 use landfall_core::keys::{self, RecordName};
-use landfall_core::ledger::{Ledger, LedgerError, LogView, PutOnce, generation, list_all};
+use landfall_core::ledger::{Ledger, LedgerError, LogView, PutOnce, list_all};
 use landfall_core::message::Message;
-use landfall_core::plan::{self, Bounds, IntentDraft, PlanInput, Ratios, Taken, input_form};
+use landfall_core::plan::{self, Bounds, IntentDraft, PlanInput};
 use landfall_core::port::{Bucket, DeleteOutcome, ListedObject, ObjectStore, OutgoingMessage, Queue};
-use landfall_core::record::{Dispatched, Due, FORMAT, Floor, Identities, Input, Intent, Outcome, PlanReason};
+use landfall_core::record::{Dispatched, Due, FORMAT, Intent, Outcome, PlanReason};
 
 use crate::error::WorkError;
+use crate::log_state::{LogState, learn, read_log, retire};
 
 /// How often a plan starts over because somebody else put the same number.
 const ROUNDS: usize = 8;
-/// How many of the last outcomes the size prediction learns from.
-const LEARN_FROM: u64 = 6;
-/// How long identities of delivered inputs are kept: after it the same bytes are a new input.
-const DEDUPE_HORIZON: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// What is added to the function timeout before silent work is dispatched again.
 const STALL_GRACE: SignedDuration = SignedDuration::from_secs(60);
+/// The longest time between two dispatches of one piece of work: a client who mends a role is served within the hour.
+const MOST_SPACING: SignedDuration = SignedDuration::from_mins(30);
 
 /// What a plan needs to know of the stack.
 #[derive(Debug, Clone)]
@@ -61,14 +60,6 @@ pub struct PlanReport {
     pub held: Vec<String>,
 }
 
-/// The state of a delivery's log, read before its inputs are listed.
-struct LogState {
-    view: LogView,
-    intents: BTreeMap<u64, Intent>,
-    outcomes: BTreeMap<u64, Outcome>,
-    taken: Taken,
-}
-
 /// Plans one delivery.
 ///
 /// # Errors
@@ -82,9 +73,12 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
     now: Timestamp,
 ) -> Result<PlanReport, WorkError> {
     let mut report = PlanReport::default();
-    let held = hold::stops_planning(ledger, &delivery.id).await?;
+    let holds = hold::stops_planning(ledger, &delivery.id).await?;
     for _ in 0..ROUNDS {
         let log = read_log(ledger, delivery, now).await?;
+        // A hold ends by the success of an intent that is under way. Without one nothing would ever find the repair: then
+        // the next intent is the probe.
+        let held = if log.has_open_data() { holds.clone() } else { Vec::new() };
         let listing = list_all(ledger.store(), &config.staging, &delivery.source.prefix, None).await?;
         let floor = retire(ledger, delivery, &log, &listing, now).await?;
         report.floor = floor.or(report.floor);
@@ -122,106 +116,6 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
     Err(WorkError::Raced { delivery: delivery.id.clone() })
 }
 
-async fn read_log<S: ObjectStore>(
-    ledger: &Ledger<S>,
-    delivery: &Delivery,
-    now: Timestamp,
-) -> Result<LogState, LedgerError> {
-    let view = ledger.view(&delivery.id).await?;
-    let mut state =
-        LogState { view, intents: BTreeMap::new(), outcomes: BTreeMap::new(), taken: Taken::default() };
-    for (n, records) in &state.view.intents {
-        let intent = ledger.intent(&delivery.id, *n).await?;
-        let outcome: Option<Outcome> = match generation(records) {
-            Some(generation) => Some(
-                ledger.must_read(&keys::record(&delivery.id, *n, RecordName::Outcome(generation))).await?,
-            ),
-            None => None,
-        };
-        let held = outcome.as_ref().map_or(intent.inputs.as_slice(), |outcome| consumed(&intent, outcome));
-        if records.contains(&RecordName::Closed) {
-            for input in held {
-                state.taken.add_closed(input.key.clone(), input.etag.clone(), input.size);
-            }
-        } else {
-            state.taken.add_open(held);
-        }
-        state.intents.insert(*n, intent);
-        if let Some(outcome) = outcome {
-            state.outcomes.insert(*n, outcome);
-        }
-    }
-    let horizon = day(now.saturating_sub(DEDUPE_HORIZON).unwrap_or(Timestamp::MIN));
-    for object in ledger.list_all(&keys::identities_prefix(&delivery.id), None).await? {
-        match keys::parse_identities(&delivery.id, &object.key) {
-            Some((written, _)) if written < horizon => {
-                ledger.delete(&object.key, &object.etag).await?;
-            }
-            Some(_) => {
-                let list: Identities = ledger.must_read(&object.key).await?;
-                for (key, etag, size) in list.identities {
-                    state.taken.add_closed(key, etag, size);
-                }
-            }
-            None => {}
-        }
-    }
-    Ok(state)
-}
-
-/// The inputs an outcome consumed: the first k, none of a void one.
-fn consumed<'a>(intent: &'a Intent, outcome: &Outcome) -> &'a [Input] {
-    let k = if outcome.void { 0 } else { outcome.consumed };
-    intent.inputs.get(..k).unwrap_or(&intent.inputs)
-}
-
-/// Moves the floor over the closed and notified intents that follow it, if none of their inputs is listed.
-async fn retire<S: ObjectStore>(
-    ledger: &Ledger<S>,
-    delivery: &Delivery,
-    log: &LogState,
-    listing: &[ListedObject],
-    now: Timestamp,
-) -> Result<Option<u64>, LedgerError> {
-    let listed: BTreeSet<(&str, &str, u64)> =
-        listing.iter().map(|object| (object.key.as_str(), object.etag.as_str(), object.size)).collect();
-    let mut floor = log.view.floor;
-    let mut identities = BTreeSet::new();
-    while let Some(records) = log.view.intents.get(&(floor + 1)) {
-        let (Some(intent), Some(outcome)) = (log.intents.get(&(floor + 1)), log.outcomes.get(&(floor + 1)))
-        else {
-            break;
-        };
-        let over = outcome.void
-            || (records.contains(&RecordName::Closed) && records.contains(&RecordName::Notified));
-        let inputs = consumed(intent, outcome);
-        let absent = inputs
-            .iter()
-            .all(|input| !listed.contains(&(input.key.as_str(), input.etag.as_str(), input.size)));
-        if !over || !absent {
-            break;
-        }
-        identities.extend(inputs.iter().map(|input| (input.key.clone(), input.etag.clone(), input.size)));
-        floor += 1;
-    }
-    if floor == log.view.floor {
-        return Ok(None);
-    }
-    // Identities first: between the two writes they stand twice, which is harmless; never not at all.
-    if !identities.is_empty() {
-        let list = Identities { version: FORMAT, identities: identities.into_iter().collect() };
-        ledger.put_once(&keys::identities(&delivery.id, &day(now), floor), &list).await?;
-    }
-    let (current, etag) = ledger.floor(&delivery.id).await?;
-    if current >= floor {
-        return Ok(None);
-    }
-    let moved = ledger
-        .replace(&keys::floor(&delivery.id), &Floor { version: FORMAT, n: floor }, etag.as_deref())
-        .await?;
-    Ok(moved.then_some(floor))
-}
-
 async fn delete_repeats<S: ObjectStore>(
     store: &S,
     staging: &Bucket,
@@ -234,37 +128,6 @@ async fn delete_repeats<S: ObjectStore>(
         }
     }
     Ok(deleted)
-}
-
-/// Learns size ratios from the last outcomes; inputs of several forms in one intent teach nothing.
-async fn learn<S: ObjectStore>(
-    ledger: &Ledger<S>,
-    delivery: &Delivery,
-    log: &LogState,
-) -> Result<Ratios, LedgerError> {
-    let mut ratios = Ratios::default();
-    let last = log.view.next().saturating_sub(1);
-    for n in (last.saturating_sub(LEARN_FROM) + 1)..=last {
-        let name = keys::record(&delivery.id, n, RecordName::Outcome(1));
-        let outcome = match log.outcomes.get(&n) {
-            Some(outcome) => Some(outcome.clone()),
-            None if n <= log.view.floor => ledger.read::<Outcome>(&name).await?.map(|(outcome, _)| outcome),
-            None => None,
-        };
-        let Some(outcome) = outcome.filter(|outcome| !outcome.void) else { continue };
-        let intent = match log.intents.get(&n) {
-            Some(intent) => intent.clone(),
-            None => ledger.intent(&delivery.id, n).await?,
-        };
-        let inputs = consumed(&intent, &outcome);
-        let forms: BTreeSet<_> = inputs.iter().map(|input| input_form(&input.key)).collect();
-        if let (1, Some(form)) = (forms.len(), forms.first()) {
-            let listed = inputs.iter().map(|input| input.size).sum();
-            let output = outcome.files.iter().map(|file| file.bytes).sum();
-            ratios.learn(*form, listed, outcome.raw_bytes, output);
-        }
-    }
-    Ok(ratios)
 }
 
 struct PutIntents {
@@ -323,9 +186,15 @@ async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
     now: Timestamp,
 ) -> Result<usize, WorkError> {
     let key = keys::due(&delivery.id);
-    let (previous, etag) = match ledger.read::<Due>(&key).await? {
-        Some((due, etag)) => (due.dispatched, Some(etag)),
-        None => (BTreeMap::new(), None),
+    let (previous, etag) = match ledger.read::<Due>(&key).await {
+        Ok(Some((due, etag))) => (due.dispatched, Some(etag)),
+        Ok(None) => (BTreeMap::new(), None),
+        // Only a schedule: what cannot be read is written anew.
+        Err(LedgerError::Record(error)) => {
+            tracing::warn!(%error, "due record written anew");
+            (BTreeMap::new(), ledger.read_bytes(&key).await?.map(|(_, etag)| etag))
+        }
+        Err(error) => return Err(error.into()),
     };
     let stall = SignedDuration::from_secs(i64::from(config.timeout_seconds)) + STALL_GRACE;
     let reconcile = SignedDuration::from_secs(i64::from(config.reconcile_seconds));
@@ -340,7 +209,7 @@ async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
             continue;
         };
         let known = previous.get(n).cloned().unwrap_or(Dispatched { times: 0, last: intent.planned_at });
-        let spacing = stall.saturating_mul(1 << known.times.min(10));
+        let spacing = stall.saturating_mul(1 << known.times.min(10)).min(MOST_SPACING.max(stall));
         let due = known.last.saturating_add(spacing).unwrap_or(Timestamp::MAX);
         if due <= now {
             messages.entry(target).or_default().push(message);
@@ -403,9 +272,4 @@ async fn send<Q: Queue>(
         answer?;
     }
     Ok(())
-}
-
-fn day(time: Timestamp) -> String {
-    let time = time.to_zoned(TimeZone::UTC);
-    format!("{:04}{:02}{:02}", time.year(), time.month(), time.day())
 }

@@ -13,24 +13,33 @@ use landfall_parquet::{Quarantine, RejectedRow};
 
 use crate::error::WorkError;
 
+/// Rejected rows are written down in objects of about this size, compressed: an intent may reject gigabytes.
+const PART_BYTES: usize = 8 << 20;
+
 /// What one execution sets aside.
 pub(crate) struct QuarantineWriter<'a, S> {
     ledger: &'a Ledger<S>,
     prefix: String,
     rows: Option<zstd::stream::write::Encoder<'static, Vec<u8>>>,
+    written: Vec<String>,
 }
 
 impl<'a, S: ObjectStore> QuarantineWriter<'a, S> {
     /// Nothing yet.
     pub(crate) fn new(ledger: &'a Ledger<S>, delivery: &str, n: u64, execution: &str) -> Self {
-        Self { ledger, prefix: keys::quarantine_prefix(delivery, n, execution), rows: None }
+        Self {
+            ledger,
+            prefix: keys::quarantine_prefix(delivery, n, execution),
+            rows: None,
+            written: Vec::new(),
+        }
     }
 
     /// Takes rejected rows, in order.
     ///
     /// # Errors
-    /// When the compressor fails.
-    pub(crate) fn rows(&mut self, inputs: &[Input], rows: Vec<RejectedRow>) -> Result<(), WorkError> {
+    /// When the compressor or the store fails.
+    pub(crate) async fn rows(&mut self, inputs: &[Input], rows: Vec<RejectedRow>) -> Result<(), WorkError> {
         for row in rows {
             let etag = inputs.get(row.input).map(|input| input.etag.clone()).unwrap_or_default();
             let (raw, raw_base64) = match std::str::from_utf8(&row.raw) {
@@ -61,6 +70,9 @@ impl<'a, S: ObjectStore> QuarantineWriter<'a, S> {
                 ),
             };
             encoder.write_all(&line).map_err(|error| failed(error.to_string()))?;
+            if encoder.get_ref().len() >= PART_BYTES {
+                self.end_part().await?;
+            }
         }
         Ok(())
     }
@@ -100,13 +112,18 @@ impl<'a, S: ObjectStore> QuarantineWriter<'a, S> {
         Ok(Some(kept))
     }
 
-    /// Writes the rejected rows down; their key, where there are any.
+    /// Writes the rest of the rejected rows down; the keys of all of them, in order.
     ///
     /// # Errors
     /// When the store fails.
-    pub(crate) async fn finish(mut self) -> Result<Option<String>, WorkError> {
-        let Some(encoder) = self.rows.take() else { return Ok(None) };
-        let key = format!("{}rejected.jsonl.zst", self.prefix);
+    pub(crate) async fn finish(mut self) -> Result<Vec<String>, WorkError> {
+        self.end_part().await?;
+        Ok(self.written)
+    }
+
+    async fn end_part(&mut self) -> Result<(), WorkError> {
+        let Some(encoder) = self.rows.take() else { return Ok(()) };
+        let key = format!("{}rejected-{:05}.jsonl.zst", self.prefix, self.written.len());
         let body = encoder.finish().map_err(|error| {
             WorkError::Record(landfall_core::record::RecordError {
                 key: key.clone(),
@@ -114,7 +131,8 @@ impl<'a, S: ObjectStore> QuarantineWriter<'a, S> {
             })
         })?;
         self.put(&key, Bytes::from(body)).await?;
-        Ok(Some(key))
+        self.written.push(key);
+        Ok(())
     }
 
     /// The key belongs to this execution alone, so what stands there already is what we send.

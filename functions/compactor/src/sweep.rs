@@ -36,9 +36,16 @@ impl DueTimes {
             let known = self.seen.get(delivery).filter(|(etag, _)| *etag == object.etag);
             let entry = match known {
                 Some(entry) => entry.clone(),
-                None => match ledger.read::<Due>(&object.key).await? {
-                    Some((due, etag)) => (etag, due.at),
-                    None => continue,
+                None => match ledger.read::<Due>(&object.key).await {
+                    Ok(Some((due, etag))) => (etag, due.at),
+                    Ok(None) => continue,
+                    // One that another build wrote, or that was damaged, must not stop everybody's clock: it is due, and
+                    // the plan writes it anew.
+                    Err(LedgerError::Record(error)) => {
+                        tracing::error!(%error, delivery, "due record cannot be read");
+                        (object.etag.clone(), Timestamp::MIN)
+                    }
+                    Err(error) => return Err(error),
                 },
             };
             times.insert(delivery.to_owned(), entry);

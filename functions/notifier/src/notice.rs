@@ -62,11 +62,17 @@ impl NoticeError {
     /// telling, not the data: both are noted under `queue`.
     pub fn breakage(&self) -> Option<Breakage> {
         match self {
-            Self::Destination { source, .. } => {
-                Breakage::of(source).map(|breakage| Breakage { resource: "queue", ..breakage })
-            }
+            Self::Destination { source, .. } => match source.class() {
+                ErrorClass::ClientFixable | ErrorClass::Permanent => Some(Breakage {
+                    resource: "queue".to_owned(),
+                    class: source.class(),
+                    code: source.code.clone(),
+                    detail: source.to_string(),
+                }),
+                ErrorClass::Transient | ErrorClass::Ambiguous => None,
+            },
             Self::NoConfiguration { .. } => Some(Breakage {
-                resource: "configuration",
+                resource: "configuration".to_owned(),
                 class: self.class(),
                 code: Some("no_configuration".to_owned()),
                 detail: self.to_string(),
@@ -117,9 +123,12 @@ pub(crate) async fn tell<S: ObjectStore, D: Destinations, C: Clock + ?Sized>(
         send(destinations, delivery, n, &receipt).await?
     };
     let sent = messages.len();
+    // A receipt that tells nobody proves no queue.
+    let proven: &[&str] = if sent > 0 { &["queue", "configuration"] } else { &["configuration"] };
+    let released = hold::release(ledger, id, proven).await?;
+    // Last: after it nobody comes back.
     let notified = Notified { version: FORMAT, at: clock.now(), messages };
     ledger.put_once(&keys::record(id, n, RecordName::Notified), &notified).await?;
-    let released = if sent > 0 { hold::release(ledger, id, &["queue"]).await? } else { 0 };
     Ok(Told::Now { sent, released })
 }
 

@@ -259,7 +259,7 @@ impl Deployment {
             };
             let receipt: Option<Receipt> =
                 ledger.read(&at(RecordName::Receipt)).await?.map(|(receipt, _)| receipt);
-            if let Some(key) = outcome.as_ref().and_then(|outcome| outcome.rejected_rows.as_ref()) {
+            for key in outcome.iter().flat_map(|outcome| &outcome.rejected_rows) {
                 let body = ledger.read_bytes(key).await?.map(|(body, _)| body).unwrap_or_default();
                 collected.rejected.entry(delivery.to_owned()).or_default().extend(rejected_rows(key, &body)?);
             }

@@ -35,8 +35,8 @@ pub fn resource(kind: PortErrorKind) -> Option<&'static str> {
 /// A failure that somebody must mend before the work can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breakage {
-    /// What is broken: the last part of the hold record's key.
-    pub resource: &'static str,
+    /// What is broken: the last part of the hold record's key. Lower-case letters, digits and `-`.
+    pub resource: String,
     /// The class of the failure.
     pub class: ErrorClass,
     /// The service's code, where there is one.
@@ -49,7 +49,7 @@ impl Breakage {
     /// The breakage a client call met; `None` when waiting is enough.
     pub fn of(error: &PortError) -> Option<Self> {
         Some(Self {
-            resource: resource(error.kind)?,
+            resource: resource(error.kind)?.to_owned(),
             class: error.class(),
             code: error.code.clone(),
             detail: error.to_string(),
@@ -68,7 +68,7 @@ pub async fn note<S: ObjectStore>(
     breakage: &Breakage,
     now: Timestamp,
 ) -> Result<u32, LedgerError> {
-    let resource = breakage.resource;
+    let resource = breakage.resource.as_str();
     let key = keys::hold(delivery, resource);
     let (previous, etag) = match ledger.read::<Hold>(&key).await? {
         Some((hold, etag)) => (Some(hold), Some(etag)),
@@ -92,7 +92,12 @@ pub async fn note<S: ObjectStore>(
     Ok(wait)
 }
 
-/// Releases the holds of these resources after a success; answers how many there were.
+/// The hold of one intent alone: something about its files that its own commit must get past.
+pub fn of_intent(n: u64) -> String {
+    format!("intent-{n}")
+}
+
+/// Releases the holds of these resources after a success that proved them; answers how many there were.
 ///
 /// # Errors
 /// When the log fails.
@@ -112,7 +117,11 @@ pub async fn release<S: ObjectStore>(
     Ok(released)
 }
 
-/// Resources under which a delivery is held now, of those that stop planning: a broken queue does not stop data.
+/// The resources whose hold stops planning: new files would wait for the same repair. A broken queue stops only the
+/// telling; a refused document is not planned anyway; what holds one intent concerns no other.
+const STOP_PLANNING: [&str; 4] = ["role", "bucket", "key", "catalog"];
+
+/// Resources under which a delivery is held now, of those that stop planning.
 ///
 /// # Errors
 /// When the log fails.
@@ -124,25 +133,7 @@ pub async fn stops_planning<S: ObjectStore>(
     Ok(listing
         .iter()
         .filter_map(|object| object.key.rsplit('/').next())
-        .filter(|name| *name != "queue")
+        .filter(|name| STOP_PLANNING.contains(name))
         .map(str::to_owned)
         .collect())
-}
-
-/// How long the message of a failed piece of work stays away: the hold's wait where something must be mended, else
-/// the host's own backoff (`None`). A failure to write the hold is logged by the caller and costs nothing else.
-///
-/// # Errors
-/// When the log fails.
-pub async fn wait_after<S: ObjectStore>(
-    ledger: &Ledger<S>,
-    delivery: &str,
-    n: u64,
-    breakage: Option<&Breakage>,
-    now: Timestamp,
-) -> Result<Option<u32>, LedgerError> {
-    match breakage {
-        Some(breakage) => note(ledger, delivery, n, breakage, now).await.map(Some),
-        None => Ok(None),
-    }
 }

@@ -186,8 +186,11 @@ pub struct Outcome {
     pub files: Vec<OutcomeFile>,
     /// One verdict for each consumed input, in order.
     pub verdicts: Vec<Verdict>,
-    /// Where the rejected rows are kept in the state bucket, where there are any.
-    pub rejected_rows: Option<String>,
+    /// The version of each consumed input that was read, where the staging bucket is versioned: by it the object can be
+    /// read again until the version expires. Never part of an input's identity.
+    pub versions: Vec<Option<String>>,
+    /// Where the rejected rows are kept in the state bucket, in order; empty when there are none.
+    pub rejected_rows: Vec<String>,
     /// Decoded bytes of the consumed inputs.
     pub raw_bytes: u64,
 }
@@ -204,6 +207,16 @@ impl Outcome {
             .iter()
             .map(|verdict| if let Verdict::Merged { rejected, .. } = verdict { *rejected } else { 0 })
             .sum()
+    }
+
+    /// The inputs this outcome used up: their bytes were read and delivered, held no record, or were set aside. One that
+    /// was gone or overwritten was never read: the same bytes may still come and are a new input then.
+    pub fn used<'a>(&'a self, intent: &'a Intent) -> impl Iterator<Item = &'a Input> {
+        let consumed = if self.void { 0 } else { self.consumed };
+        intent.inputs.iter().zip(&self.verdicts).take(consumed).filter_map(|(input, verdict)| match verdict {
+            Verdict::Merged { .. } | Verdict::Empty | Verdict::Quarantined { .. } => Some(input),
+            Verdict::Superseded | Verdict::Gone => None,
+        })
     }
 }
 

@@ -71,7 +71,7 @@ pub use env::Env;
 pub use handler::{BatchHandler, EachMessage, MessageHandler, isolate, one_by_one};
 pub use host::{Host, Limits, serve};
 pub use metrics::MetricsRecorder;
-pub use notification::{Intake, ObjectEvent, read_notification};
+pub use notification::{Intake, NotificationError, ObjectEvent, read_notification};
 pub use queue_urls::QueueUrls;
 pub use verdict::{Disposition, Verdict, Verdicts};
 

@@ -161,7 +161,12 @@ fn plan_group(
         let (taken, remainder) = rest.split_at_checked(slice.listed).unwrap_or((rest, &[]));
         plan.intents.push(IntentDraft {
             partition: partition.to_vec(),
-            reason: if slice.full { FlushReason::Size } else { everything.unwrap_or(FlushReason::Size) },
+            // On request everything leaves, also what a full file leaves over: the intent says so.
+            reason: match everything {
+                Some(FlushReason::Request) => FlushReason::Request,
+                Some(reason) if !slice.full => reason,
+                _ => FlushReason::Size,
+            },
             predicted: slice.predicted,
             inputs: taken
                 .iter()
@@ -194,7 +199,10 @@ struct Slice {
 }
 
 fn slice(input: &PlanInput<'_>, objects: &[&ListedObject]) -> Slice {
-    let target = input.delivery.layout.target_bytes.min(input.bounds.output_bytes);
+    let layout = &input.delivery.layout;
+    // Records that choose their partition spread over several files: gather enough for each.
+    let files = if layout.routes_by_record() { input.ratios.expected_partitions() } else { 1 };
+    let target = layout.target_bytes.saturating_mul(files).min(input.bounds.output_bytes);
     let mut output = 0_u64;
     let mut raw = 0_u64;
     let mut predicted = 0_usize;
@@ -216,7 +224,8 @@ fn slice(input: &PlanInput<'_>, objects: &[&ListedObject]) -> Slice {
             break;
         }
     }
-    let reserve = predicted.div_ceil(4);
+    // Such a merge does not stop early, so it gets no reserve.
+    let reserve = if layout.routes_by_record() { 0 } else { predicted.div_ceil(4) };
     Slice { full, predicted, listed: predicted.saturating_add(reserve).min(objects.len()) }
 }
 

@@ -1,4 +1,5 @@
-//! How large a file its inputs will make: output bytes per listed byte, learned from outcomes.
+//! How large a file its inputs will make: output bytes per listed byte, learned from outcomes; and over how many
+//! partitions the records of an intent spread.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,8 @@ const ENOUGH: u64 = 3;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ratios {
     seen: BTreeMap<InputForm, Seen>,
+    /// Sum of the partitions of outcomes with files, and how many those are.
+    partitions: (u64, u64),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +53,20 @@ impl Ratios {
         seen.listed = seen.listed.saturating_add(listed);
         seen.output = seen.output.saturating_add(output);
         seen.raw = seen.raw.saturating_add(raw);
+    }
+
+    /// Learns over how many partitions the files of an outcome spread.
+    pub fn learn_partitions(&mut self, partitions: usize) {
+        if partitions > 0 {
+            self.partitions.0 = self.partitions.0.saturating_add(partitions as u64);
+            self.partitions.1 += 1;
+        }
+    }
+
+    /// Over how many partitions the records of an intent are expected to spread, 1 or more.
+    pub fn expected_partitions(&self) -> u64 {
+        let (sum, outcomes) = self.partitions;
+        sum.div_ceil(outcomes.max(1)).max(1)
     }
 
     /// Predicted output of `listed` bytes. Before three outcomes: an eighth of plain text, all of compressed.

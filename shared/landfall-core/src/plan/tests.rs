@@ -77,6 +77,37 @@ fn a_flush_takes_everything_at_once() {
 }
 
 #[test]
+fn a_flush_of_more_than_a_file_says_so_in_every_intent() {
+    let delivery = delivery("");
+    let pending: Vec<_> = (0..30).map(|i| object(&format!("{i:03}.jsonl.gz"), 100_000, 0)).collect();
+    let plan = plan_of(&delivery, &pending, 1, PlanReason::Flush);
+    assert!(plan.intents.len() > 1);
+    assert!(plan.intents.iter().all(|draft| draft.reason == FlushReason::Request), "{plan:?}");
+    assert_eq!(plan.waiting, 0);
+}
+
+#[test]
+fn records_that_choose_their_partition_gather_for_all_of_them_without_a_reserve() {
+    let delivery = delivery("[[layout.partition]]\nname = \"p\"\nsource = \"column\"\nfield = \"a\"\n");
+    let mut ratios = Ratios::default();
+    for partitions in [2, 3, 4] {
+        ratios.learn_partitions(partitions);
+    }
+    let pending: Vec<_> = (0..40).map(|i| object(&format!("{i:03}.jsonl.gz"), 100_000, 0)).collect();
+    let input = PlanInput {
+        now: at(1),
+        delivery: &delivery,
+        reason: PlanReason::Event,
+        pending: &pending,
+        ratios: &ratios,
+        bounds: Bounds::for_timeout(900),
+    };
+    let shape: Vec<_> =
+        plan(&input).intents.iter().map(|draft| (draft.predicted, draft.inputs.len())).collect();
+    assert_eq!(shape, [(30, 30)]);
+}
+
+#[test]
 fn a_full_group_is_cut_at_the_target_with_a_reserve_and_the_tail_waits() {
     let delivery = delivery("");
     // 100,000 bytes of gzip each, predicted 1:1, target 1,000,000: ten fill a file, three are the reserve.

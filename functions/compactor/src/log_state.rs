@@ -1,0 +1,199 @@
+//! What the log of a delivery says: open intents and what they have taken, what was delivered before, what can be retired,
+//! and what past outcomes teach.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use landfall_core::delivery::Delivery;
+use landfall_core::keys::{self, RecordName};
+use landfall_core::ledger::{Ledger, LedgerError, LogView, generation};
+use landfall_core::plan::{Ratios, Taken, input_form};
+use landfall_core::port::{ListedObject, ObjectStore};
+use landfall_core::record::{FORMAT, Floor, Identities, Intent, Outcome, Verdict};
+
+/// How many of the last outcomes the size prediction learns from.
+const LEARN_FROM: u64 = 6;
+/// How long identities of delivered inputs are kept: after it the same bytes are a new input.
+const DEDUPE_HORIZON: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// How many identity lists are read at once.
+const LISTS_AT_ONCE: usize = 16;
+
+/// The state of a delivery's log, read before its inputs are listed.
+pub(crate) struct LogState {
+    /// What a listing shows.
+    pub(crate) view: LogView,
+    /// The intents above the floor.
+    pub(crate) intents: BTreeMap<u64, Intent>,
+    /// Their outcomes.
+    pub(crate) outcomes: BTreeMap<u64, Outcome>,
+    /// The inputs they have taken.
+    pub(crate) taken: Taken,
+}
+
+/// Reads the log of a delivery above its floor, and the identities of what was delivered before.
+///
+/// # Errors
+/// When the store fails or a record cannot be read.
+pub(crate) async fn read_log<S: ObjectStore>(
+    ledger: &Ledger<S>,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Result<LogState, LedgerError> {
+    let view = ledger.view(&delivery.id).await?;
+    let mut state =
+        LogState { view, intents: BTreeMap::new(), outcomes: BTreeMap::new(), taken: Taken::default() };
+    for (n, records) in &state.view.intents {
+        let intent = ledger.intent(&delivery.id, *n).await?;
+        let outcome: Option<Outcome> = match generation(records) {
+            Some(generation) => Some(
+                ledger.must_read(&keys::record(&delivery.id, *n, RecordName::Outcome(generation))).await?,
+            ),
+            None => None,
+        };
+        match &outcome {
+            Some(outcome) if records.contains(&RecordName::Closed) => {
+                for input in outcome.used(&intent) {
+                    state.taken.add_closed(input.key.clone(), input.etag.clone(), input.size);
+                }
+            }
+            Some(outcome) => state.taken.add_open(outcome.used(&intent)),
+            None => state.taken.add_open(&intent.inputs),
+        }
+        state.intents.insert(*n, intent);
+        if let Some(outcome) = outcome {
+            state.outcomes.insert(*n, outcome);
+        }
+    }
+    let horizon = day(now.saturating_sub(DEDUPE_HORIZON).unwrap_or(Timestamp::MIN));
+    let mut kept = Vec::new();
+    for object in ledger.list_all(&keys::identities_prefix(&delivery.id), None).await? {
+        match keys::parse_identities(&delivery.id, &object.key) {
+            // Tidying up is worth no plan: another one tries again.
+            Some((written, _)) if written < horizon => {
+                if let Err(error) = ledger.delete(&object.key, &object.etag).await {
+                    tracing::warn!(%error, key = object.key, "expired identities not deleted");
+                }
+            }
+            Some(_) => kept.push(object.key),
+            None => {}
+        }
+    }
+    // By index: a closure over references would not be general enough for a `Send` stream.
+    let reads = (0..kept.len()).map(|index| read_identities(ledger, kept.get(index)));
+    let mut lists = futures::stream::iter(reads).buffered(LISTS_AT_ONCE);
+    while let Some(list) = lists.next().await {
+        for (key, etag, size) in list?.into_iter().flat_map(|list| list.identities) {
+            state.taken.add_closed(key, etag, size);
+        }
+    }
+    Ok(state)
+}
+
+async fn read_identities<S: ObjectStore>(
+    ledger: &Ledger<S>,
+    key: Option<&String>,
+) -> Result<Option<Identities>, LedgerError> {
+    match key {
+        Some(key) => ledger.must_read(key).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+impl LogState {
+    /// Whether an intent is under way whose files are not all delivered.
+    pub(crate) fn has_open_data(&self) -> bool {
+        self.view.intents.iter().any(|(n, records)| {
+            let void = self.outcomes.get(n).is_some_and(|outcome| outcome.void);
+            !(void || records.contains(&RecordName::Closed) || records.contains(&RecordName::Expired))
+        })
+    }
+}
+
+/// Moves the floor over the closed and notified intents that follow it, if none of their inputs is listed.
+pub(crate) async fn retire<S: ObjectStore>(
+    ledger: &Ledger<S>,
+    delivery: &Delivery,
+    log: &LogState,
+    listing: &[ListedObject],
+    now: Timestamp,
+) -> Result<Option<u64>, LedgerError> {
+    let listed: BTreeSet<(&str, &str, u64)> =
+        listing.iter().map(|object| (object.key.as_str(), object.etag.as_str(), object.size)).collect();
+    let mut floor = log.view.floor;
+    let mut identities = BTreeSet::new();
+    while let Some(records) = log.view.intents.get(&(floor + 1)) {
+        let (Some(intent), Some(outcome)) = (log.intents.get(&(floor + 1)), log.outcomes.get(&(floor + 1)))
+        else {
+            break;
+        };
+        let over = outcome.void
+            || (records.contains(&RecordName::Closed) && records.contains(&RecordName::Notified));
+        let absent = outcome
+            .used(intent)
+            .all(|input| !listed.contains(&(input.key.as_str(), input.etag.as_str(), input.size)));
+        if !over || !absent {
+            break;
+        }
+        let used = outcome.used(intent);
+        identities.extend(used.map(|input| (input.key.clone(), input.etag.clone(), input.size)));
+        floor += 1;
+    }
+    if floor == log.view.floor {
+        return Ok(None);
+    }
+    // Identities first: between the two writes they stand twice, which is harmless; never not at all.
+    if !identities.is_empty() {
+        let list = Identities { version: FORMAT, identities: identities.into_iter().collect() };
+        ledger.put_once(&keys::identities(&delivery.id, &day(now), floor), &list).await?;
+    }
+    let (current, etag) = ledger.floor(&delivery.id).await?;
+    if current >= floor {
+        return Ok(None);
+    }
+    let moved = ledger
+        .replace(&keys::floor(&delivery.id), &Floor { version: FORMAT, n: floor }, etag.as_deref())
+        .await?;
+    Ok(moved.then_some(floor))
+}
+
+/// Learns size ratios from the last outcomes. Inputs of several forms in one intent teach nothing, nor does an object that
+/// was set aside: it has bytes and made no output.
+pub(crate) async fn learn<S: ObjectStore>(
+    ledger: &Ledger<S>,
+    delivery: &Delivery,
+    log: &LogState,
+) -> Result<Ratios, LedgerError> {
+    let mut ratios = Ratios::default();
+    let last = log.view.next().saturating_sub(1);
+    for n in (last.saturating_sub(LEARN_FROM) + 1)..=last {
+        let name = keys::record(&delivery.id, n, RecordName::Outcome(1));
+        let outcome = match log.outcomes.get(&n) {
+            Some(outcome) => Some(outcome.clone()),
+            None if n <= log.view.floor => ledger.read::<Outcome>(&name).await?.map(|(outcome, _)| outcome),
+            None => None,
+        };
+        let Some(outcome) = outcome.filter(|outcome| !outcome.void) else { continue };
+        let intent = match log.intents.get(&n) {
+            Some(intent) => intent.clone(),
+            None => ledger.intent(&delivery.id, n).await?,
+        };
+        let partitions: BTreeSet<_> = outcome.files.iter().map(|file| &file.partition).collect();
+        ratios.learn_partitions(partitions.len());
+        if outcome.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Quarantined { .. })) {
+            continue;
+        }
+        let forms: BTreeSet<_> = outcome.used(&intent).map(|input| input_form(&input.key)).collect();
+        if let (1, Some(form)) = (forms.len(), forms.first()) {
+            let listed = outcome.used(&intent).map(|input| input.size).sum();
+            let output = outcome.files.iter().map(|file| file.bytes).sum();
+            ratios.learn(*form, listed, outcome.raw_bytes, output);
+        }
+    }
+    Ok(ratios)
+}
+
+fn day(time: Timestamp) -> String {
+    let time = time.to_zoned(TimeZone::UTC);
+    format!("{:04}{:02}{:02}", time.year(), time.month(), time.day())
+}
