@@ -1,6 +1,7 @@
 //! The structure of the workspace, held by tests: who may depend on whom, who may touch what.
 
 mod dependencies;
+mod sdk_types;
 mod sources;
 
 use std::fs;

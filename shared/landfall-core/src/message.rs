@@ -2,6 +2,8 @@
 //!
 //! A message names work, never authority: role, bucket, prefix and queue come only from the registry.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -128,15 +130,21 @@ pub struct Notice {
     pub delivered_at: Timestamp,
     /// The contract's version.
     pub schema_version: u32,
+    /// The bucket of all files.
+    pub bucket: String,
     /// Rows in all files.
     pub rows: u64,
     /// Records that were set aside.
     pub rejected: u64,
     /// The files; empty when `files_omitted` says how many there are.
     pub files: Vec<NoticeFile>,
-    /// Number of files left out because the message would grow past the queue's limit; list the partitions then.
+    /// Number of files left out because the message would grow past the queue's limit.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub files_omitted: u64,
+    /// Where the omitted files lie: each folder (a key prefix that ends with `/`) once. Empty as well when even these
+    /// are too many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<String>,
 }
 
 /// One delivered file.
@@ -185,14 +193,23 @@ impl Notice {
             job_id: receipt.job_id.clone(),
             delivered_at: receipt.at,
             schema_version: receipt.schema_version,
+            bucket: receipt.bucket.clone(),
             rows: receipt.rows,
             rejected: receipt.rejected,
             files,
             files_omitted: 0,
+            folders: Vec::new(),
         };
         if notice.to_body().len() > MAX_NOTICE_BYTES {
             notice.files_omitted = notice.files.len() as u64;
             notice.files.clear();
+            let folder = |key: &String| key.rsplit_once('/').map(|(folder, _)| format!("{folder}/"));
+            let folders: BTreeSet<String> =
+                receipt.files.iter().filter_map(|file| folder(&file.key)).collect();
+            notice.folders = folders.into_iter().collect();
+            if notice.to_body().len() > MAX_NOTICE_BYTES {
+                notice.folders.clear();
+            }
         }
         notice
     }
@@ -228,6 +245,47 @@ fn is_zero(value: &u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn receipt(files: usize, folders: usize) -> Receipt {
+        let file = |index: usize| crate::record::ReceiptFile {
+            key: format!("lake/sales/p={:04}-{}/part-{index}.parquet", index % folders, "é".repeat(20)),
+            bytes: 10,
+            rows: 1,
+            crc64nvme: "00".repeat(8),
+            partition: Vec::new(),
+        };
+        Receipt {
+            version: 1,
+            delivery: "acme".into(),
+            n: 7,
+            at: Timestamp::UNIX_EPOCH,
+            dataset: "sales".into(),
+            job_id: "job".into(),
+            schema_version: 3,
+            bucket: "acme-lake".into(),
+            files: (0..files).map(file).collect(),
+            rows: files as u64,
+            rejected: 0,
+            quarantined_objects: 0,
+            inputs: 1,
+        }
+    }
+
+    #[test]
+    fn a_notice_always_fits_and_says_where_the_files_are_as_far_as_it_can() {
+        let small = Notice::of(&receipt(10, 5));
+        assert_eq!((small.files.len(), small.files_omitted, small.folders.len()), (10, 0, 0));
+        let many = Notice::of(&receipt(3_000, 5));
+        assert_eq!((many.files.len(), many.files_omitted, many.folders.len()), (0, 3_000, 5));
+        assert!(many.folders[0].starts_with("lake/sales/p=0000-") && many.folders[0].ends_with('/'));
+        let scattered = Notice::of(&receipt(20_000, 20_000));
+        assert_eq!((scattered.files_omitted, scattered.folders.len()), (20_000, 0));
+        for notice in [small, many, scattered] {
+            let body = notice.to_body();
+            assert!(body.len() <= MAX_NOTICE_BYTES && body.is_ascii());
+            assert_eq!(serde_json::from_str::<Notice>(&body).expect("reads back"), notice);
+        }
+    }
 
     #[test]
     fn messages_are_read_as_written() {

@@ -1,5 +1,6 @@
 //! Edges between crates, and what comes from outside.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
@@ -140,6 +141,85 @@ fn only_the_adapters_know_the_sdk() {
         }
         let sdk = package.dependencies.iter().filter(|to| to.name.starts_with("aws-"));
         complaints.extend(sdk.map(|to| format!("{} must not use {}", package.name, to.name)));
+    }
+    none(&complaints);
+}
+
+/// Crates from outside that belong to some of ours only: prefix of the name, and who may use it in what it ships.
+const BELONGS: &[(&str, &[&str])] = &[
+    ("arrow", &["landfall-parquet"]),
+    ("parquet", &["landfall-parquet"]),
+    ("lambda_runtime", &["landfall-lambda", "compactor", "committer", "notifier"]),
+    ("aws_lambda_events", &["landfall-lambda"]),
+    ("clap", &["landfall"]),
+    ("indicatif", &["landfall"]),
+];
+
+/// What the engine must not know: it is bytes in, bytes out.
+const NOT_IN_THE_ENGINE: &[&str] = &["tokio", "futures", "tracing", "hyper", "http"];
+
+#[test]
+fn outside_crates_stay_where_they_belong() {
+    let packages = metadata().packages;
+    let mut complaints = Vec::new();
+    for package in &packages {
+        for to in package.dependencies.iter().filter(|to| to.kind != DependencyKind::Development) {
+            let foreign = BELONGS.iter().any(|(prefix, users)| {
+                to.name.starts_with(prefix) && !users.contains(&package.name.as_str())
+            });
+            let engine = package.name == "landfall-parquet" && NOT_IN_THE_ENGINE.contains(&to.name.as_str());
+            if foreign || engine {
+                complaints.push(format!("{} must not use {}", package.name, to.name));
+            }
+        }
+    }
+    none(&complaints);
+}
+
+/// Everything that is linked into a package, by name.
+fn linked(root_package: &str) -> BTreeSet<String> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .other_options(["--offline".to_owned(), "--filter-platform".to_owned(), PLATFORM.to_owned()])
+        .exec()
+        .unwrap();
+    let graph = metadata.resolve.as_ref().unwrap();
+    let name = |id| metadata[id].name.to_string();
+    let start = graph.nodes.iter().find(|node| name(&node.id) == root_package).unwrap();
+    let mut found = BTreeSet::new();
+    let mut open = vec![start];
+    while let Some(node) = open.pop() {
+        let shipped = node
+            .deps
+            .iter()
+            .filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal));
+        for dep in shipped {
+            if found.insert(name(&dep.pkg)) {
+                open.extend(graph.nodes.iter().find(|node| node.id == dep.pkg));
+            }
+        }
+    }
+    found
+}
+
+/// Where functions run: other platforms' crates are not fetched by a build.
+const PLATFORM: &str = "x86_64-unknown-linux-gnu";
+
+#[test]
+fn the_notifier_links_no_engine_and_the_core_no_executor() {
+    let notifier = linked("notifier");
+    assert!(notifier.contains("aws-sdk-sqs"), "the graph is read: {notifier:?}");
+    let core = linked("landfall-core");
+    let mut complaints = Vec::new();
+    for name in &notifier {
+        if name.starts_with("arrow") || name == "parquet" || name == "landfall-parquet" {
+            complaints.push(format!("notifier links {name}"));
+        }
+    }
+    for name in &core {
+        if ["tokio", "hyper", "reqwest", "arrow", "aws-"].iter().any(|prefix| name.starts_with(prefix)) {
+            complaints.push(format!("landfall-core links {name}"));
+        }
     }
     none(&complaints);
 }
