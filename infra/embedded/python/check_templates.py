@@ -264,6 +264,27 @@ def check_trust(template):
         template.say("ExternalId", "must be NoEcho")
 
 
+def check_alarms(template):
+    """Each dead-letter queue, each queue that is consumed and each function has the alarms it needs."""
+    watched = set()
+    for alarm in template.of_type("AWS::CloudWatch::Alarm").values():
+        for dimension in alarm.get("Dimensions", []):
+            watched.add((alarm["Namespace"], alarm["MetricName"], dimension["Name"], target(dimension["Value"])))
+        if "AlarmActions" not in alarm:
+            template.say(alarm.get("MetricName", "alarm"), "an alarm that tells nobody")
+    queues = template.of_type("AWS::SQS::Queue")
+    dead = {target(queue["RedrivePolicy"]["deadLetterTargetArn"]) for queue in queues.values() if "RedrivePolicy" in queue}
+    wanted = [
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible" if name in dead else "ApproximateAgeOfOldestMessage", "QueueName", name)
+        for name in queues
+    ]
+    for name in template.of_type("AWS::Serverless::Function"):
+        wanted += [("AWS/Lambda", metric, "FunctionName", name) for metric in ("Errors", "Throttles")]
+    for alarm in wanted:
+        if alarm not in watched:
+            template.say(alarm[-1], f"no alarm on its {alarm[1]}")
+
+
 def check_provider(path):
     template = Template(path)
     check_mappings(template)
@@ -272,6 +293,7 @@ def check_provider(path):
     check_staging(template)
     check_policies(template)
     check_functions(template)
+    check_alarms(template)
     return template.problems
 
 
