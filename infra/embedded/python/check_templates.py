@@ -297,6 +297,15 @@ def check_provider(path):
     return template.problems
 
 
+def check_keys(template):
+    """A client's key serves one service only."""
+    for name, role in template.of_type("AWS::IAM::Role").items():
+        for statement in statements_of(role):
+            keyed = any(action.startswith("kms:") for action in as_list(statement.get("Action")))
+            if keyed and "kms:ViaService" not in statement.get("Condition", {}).get("StringEquals", {}):
+                template.say(f"{name}/{statement.get('Sid', '?')}", "a key without kms:ViaService")
+
+
 def check_client(path):
     template = Template(path)
     # The client's queue is consumed, and its failures are handled, by the client.
@@ -305,6 +314,7 @@ def check_client(path):
     check_temps(template)
     check_policies(template)
     check_trust(template)
+    check_keys(template)
     return template.problems
 
 

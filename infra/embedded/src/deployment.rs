@@ -389,12 +389,16 @@ impl Deployment {
         if let Some(key) = &client.kms_key_arn {
             parameters.insert("KmsKeyArn", key.clone());
         }
+        let more = client.queues.get(1..).unwrap_or_default();
+        for arn in more {
+            self.create_queue(client, arn).await?;
+        }
+        if !more.is_empty() {
+            parameters.insert("MoreQueueArns", more.join(","));
+        }
         let parameters = parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         self.deploy_stack(&client.account, &client.stack, "infra/client.yaml", &parameters, Vec::new())
             .await?;
-        for arn in client.queues.iter().skip(1) {
-            self.create_queue(client, arn).await?;
-        }
         Ok(())
     }
 
@@ -425,24 +429,12 @@ impl Deployment {
             .map_err(EmbeddedError::call(format!("read the outputs of stack {stack}")))
     }
 
-    /// A further queue of a client: created like the first, with the role admitted by the queue's own policy.
+    /// A further queue of a client, which client.yaml takes for given: it only lets the role send to it.
     async fn create_queue(&self, client: &ClientStack, arn: &str) -> Result<(), EmbeddedError> {
         use aws_sdk_sqs::types::QueueAttributeName;
         let name = arn.rsplit(':').next().unwrap_or_default();
-        let policy = serde_json::json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": { "AWS": client.role_arn() },
-                "Action": ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"],
-                "Resource": arn,
-            }],
-        });
         let config = sdk::config(&self.endpoint, &self.region, &client.account).await;
-        let mut request = aws_sdk_sqs::Client::new(&config)
-            .create_queue()
-            .queue_name(name)
-            .attributes(QueueAttributeName::Policy, policy.to_string());
+        let mut request = aws_sdk_sqs::Client::new(&config).create_queue().queue_name(name);
         if name.strip_suffix(".fifo").is_some() {
             request = request.attributes(QueueAttributeName::FifoQueue, "true");
         }
