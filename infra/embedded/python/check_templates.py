@@ -6,6 +6,9 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
+import visibility
+from visibility import target
+
 FOURTEEN_DAYS = 1_209_600
 
 EVERY_FUNCTION = {
@@ -53,24 +56,18 @@ class Template:
     def of_type(self, *types):
         return {name: body.get("Properties", {}) for name, body in self.resources.items() if body["Type"] in types}
 
-    def number(self, value, where):
-        """A literal or the default of the parameter that is referred to."""
+    def default(self, value):
+        """A literal or the default of the parameter that is referred to; None when that is no number."""
         if isinstance(value, dict) and set(value) == {"Ref"}:
             value = self.parameters.get(value["Ref"], {}).get("Default")
-        if isinstance(value, int):
-            return value
+        return value if isinstance(value, int) else None
+
+    def number(self, value, where):
+        """The same, and a problem when it is none."""
+        if (found := self.default(value)) is not None:
+            return found
         self.say(where, f"expected a number or a parameter with a numeric default, found {value!r}")
         return None
-
-
-def target(value):
-    """The logical id behind Ref or GetAtt."""
-    if not isinstance(value, dict):
-        return None
-    attribute = value.get("Fn::GetAtt")
-    if isinstance(attribute, str):
-        return attribute.split(".")[0]
-    return attribute[0] if attribute else value.get("Ref")
 
 
 def branches(value):
@@ -100,12 +97,10 @@ def check_mappings(template):
             template.say(name, "a message that matches no filter is deleted unread; do not filter")
         window = template.number(mapping.get("MaximumBatchingWindowInSeconds", 0), name)
         size = template.number(mapping.get("BatchSize", 10), name)
-        timeout = template.number(functions[function].get("Timeout"), function)
-        visibility = template.number(queues[queue].get("VisibilityTimeout"), queue)
-        if None in (window, size, timeout, visibility):
+        template.number(functions[function].get("Timeout"), function)
+        template.number(queues[queue].get("VisibilityTimeout"), queue)
+        if None in (window, size):
             continue
-        if visibility < 6 * timeout + window:
-            template.say(queue, f"visibility {visibility} s is below 6 x {timeout} s + window {window} s ({function})")
         if queues[queue].get("FifoQueue"):
             if "MaximumBatchingWindowInSeconds" in mapping:
                 template.say(name, "a FIFO queue takes no batching window")
@@ -113,6 +108,8 @@ def check_mappings(template):
                 template.say(name, f"batch size {size}: a FIFO queue allows 10")
         elif size > 10 and window < 1:
             template.say(name, f"batch size {size} needs a batching window of at least 1 s")
+    for queue, what in visibility.breaches(template.resources, template.default):
+        template.say(queue, what)
     for name in queues:
         if "RedrivePolicy" in queues[name] and name not in consumed:
             template.say(name, "no function consumes this queue")

@@ -34,7 +34,8 @@ pub struct DeployOptions {
 }
 
 impl DeployOptions {
-    /// For a machine with two cores: one plan per two seconds, few functions at once, short waits after a failure.
+    /// For a machine with two cores: one plan per two seconds, few functions at once. Visibilities obey the rule of every
+    /// deployment; what fails comes back sooner, since the functions give a returned message its own wait.
     pub fn local() -> Self {
         let parameters = [
             ("NudgeSlotSeconds", "2"),
@@ -42,11 +43,11 @@ impl DeployOptions {
             ("CompactorTimeoutSeconds", "300"),
             ("CommitterTimeoutSeconds", "120"),
             ("NotifierTimeoutSeconds", "20"),
-            ("IntakeVisibilitySeconds", "30"),
-            ("PlanVisibilitySeconds", "60"),
-            ("WorkVisibilitySeconds", "300"),
-            ("CommitVisibilitySeconds", "120"),
-            ("NotifyVisibilitySeconds", "20"),
+            ("IntakeVisibilitySeconds", "1801"),
+            ("PlanVisibilitySeconds", "1800"),
+            ("WorkVisibilitySeconds", "1800"),
+            ("CommitVisibilitySeconds", "720"),
+            ("NotifyVisibilitySeconds", "121"),
             ("IntakeWindowSeconds", "1"),
             ("WorkMaximumConcurrency", "2"),
             ("CommitMaximumConcurrency", "2"),
