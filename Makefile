@@ -14,6 +14,9 @@ OUTPUT ?=
 # The message that `make invoke-...` hands over.
 EVENT ?=
 
+# The programs are run from target/debug: nobody's setting may send them elsewhere and leave old ones there.
+export CARGO_TARGET_DIR := $(abspath target)
+
 VENV := .local/venv
 BIN := $(VENV)/bin
 PY := infra/embedded/python
@@ -52,6 +55,8 @@ build: ## Build everything, with the one profile that tests, demo and `landfall 
 check: $(VENV)/.check-tools ## Formatting, lints, documentation, dependencies, templates
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@# The corpora tests stand behind a feature, and are code like any other.
+	cargo clippy --workspace --all-targets --locked --features landfall-parquet/corpora -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 	@# cargo-deny reads the manifests of every platform's crates, of which a build fetches only its own.
 	cargo fetch --locked --quiet
@@ -93,7 +98,8 @@ invoke-compactor invoke-committer invoke-notifier:
 release: $(VENV)/.build-tools ## Build the deployment zips: ARCH=arm64 or x86-64
 	PATH="$(abspath $(BIN)):$$PATH" cargo lambda build --release --locked --output-format zip --skip-target-check \
 		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64) -p compactor -p committer -p notifier
-	@ls -l target/lambda/*/bootstrap.zip
+	@# Lambda limits what is unpacked: 250 MB.
+	@for zip in target/lambda/*/bootstrap.zip; do ls -l "$$zip"; $(BIN)/python -m zipfile --list "$$zip"; done
 
 .PHONY: clean
 clean: ## Remove what was built and installed

@@ -310,7 +310,6 @@ fn pipeline(aws: &FakeAws, urls: &Urls, staging: &Bucket, state: &Bucket) -> Pip
         commit: CommitConfig {
             staging: staging.clone(),
             notify_queue: urls.notify.clone(),
-            work_queue: urls.work.clone(),
             timeout_seconds: TIMEOUT_SECONDS,
         },
         registry: registry.clone(),

@@ -39,8 +39,6 @@ pub struct CommitConfig {
     pub staging: Bucket,
     /// Where notices are dispatched to.
     pub notify_queue: String,
-    /// Where merges are dispatched to.
-    pub work_queue: String,
     /// The committer's timeout, in seconds.
     pub timeout_seconds: u32,
 }

@@ -7,6 +7,9 @@ use landfall_lambda::{Env, Host, Limits, QueueUrls};
 
 use crate::commit::CommitConfig;
 
+/// Below it, a copy and what follows would not fit into one invocation.
+const LEAST_TIMEOUT_SECONDS: u32 = 60;
+
 /// Everything the committer knows of its stack.
 #[derive(Debug, Clone)]
 pub struct CommitterConfig {
@@ -39,8 +42,7 @@ impl CommitterConfig {
             commit: CommitConfig {
                 staging: Bucket { name: vars.required(&env::STAGING_BUCKET), owner },
                 notify_queue: vars.queue_url(&env::NOTIFY_QUEUE_URL),
-                work_queue: vars.queue_url(&env::WORK_QUEUE_URL),
-                timeout_seconds: vars.number(&env::TIMEOUT_SECONDS),
+                timeout_seconds: vars.seconds(&env::TIMEOUT_SECONDS, LEAST_TIMEOUT_SECONDS),
             },
             registry: RegistryOptions {
                 region: vars.required(&env::REGION),

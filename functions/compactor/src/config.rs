@@ -7,6 +7,9 @@ use landfall_lambda::{Env, Host, Limits, QueueUrls};
 
 use crate::planner::PlannerConfig;
 
+/// Below it, no merge would be planned that fits into one invocation.
+const LEAST_TIMEOUT_SECONDS: u32 = 60;
+
 /// Everything the compactor knows of its stack.
 #[derive(Debug, Clone)]
 pub struct CompactorConfig {
@@ -38,13 +41,13 @@ impl CompactorConfig {
             state: Bucket { name: vars.required(&env::STATE_BUCKET), owner: owner.clone() },
             intake_queue: vars.queue_url(&env::INTAKE_QUEUE_URL),
             plan_queue: vars.queue_url(&env::PLAN_QUEUE_URL),
-            slot_seconds: vars.number(&env::NUDGE_SLOT_SECONDS),
+            slot_seconds: vars.seconds(&env::NUDGE_SLOT_SECONDS, 1),
             planner: PlannerConfig {
                 staging: Bucket { name: vars.required(&env::STAGING_BUCKET), owner },
                 work_queue: vars.queue_url(&env::WORK_QUEUE_URL),
                 commit_queue: vars.queue_url(&env::COMMIT_QUEUE_URL),
-                timeout_seconds: vars.number(&env::TIMEOUT_SECONDS),
-                reconcile_seconds: vars.number(&env::RECONCILE_INTERVAL_SECONDS),
+                timeout_seconds: vars.seconds(&env::TIMEOUT_SECONDS, LEAST_TIMEOUT_SECONDS),
+                reconcile_seconds: vars.seconds(&env::RECONCILE_INTERVAL_SECONDS, 1),
             },
             registry: RegistryOptions {
                 region: vars.required(&env::REGION),

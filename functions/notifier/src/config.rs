@@ -5,6 +5,9 @@ use landfall_core::registry::RegistryOptions;
 use landfall_lambda::env::{self, EnvError};
 use landfall_lambda::{Env, Host, Limits, QueueUrls};
 
+/// Below it, no message would be started: the host leaves seconds for its answer.
+const LEAST_TIMEOUT_SECONDS: u32 = 15;
+
 /// Everything the notifier knows of its stack.
 #[derive(Debug, Clone)]
 pub struct NotifierConfig {
@@ -25,6 +28,8 @@ impl NotifierConfig {
     /// Everything that is missing or wrong, together.
     pub fn from_env(environment: &Env) -> Result<Self, EnvError> {
         let mut vars = environment.vars();
+        // Only checked: the notifier works against the deadline that each invocation names.
+        vars.seconds(&env::TIMEOUT_SECONDS, LEAST_TIMEOUT_SECONDS);
         let config = Self {
             state: Bucket { name: vars.required(&env::STATE_BUCKET), owner: vars.account(&env::ACCOUNT_ID) },
             notify_queue: vars.queue_url(&env::NOTIFY_QUEUE_URL),

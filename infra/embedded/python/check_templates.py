@@ -6,11 +6,13 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
+import visibility
+from visibility import target
+
 FOURTEEN_DAYS = 1_209_600
 
 EVERY_FUNCTION = {
     "LANDFALL_STATE_BUCKET",
-    "LANDFALL_STAGING_BUCKET",
     "LANDFALL_ACCOUNT_ID",
     "LANDFALL_TIMEOUT_SECONDS",
     "LANDFALL_ALLOW_CROSS_REGION",
@@ -20,22 +22,22 @@ EVERY_FUNCTION = {
 ENVIRONMENT = {
     "CompactorFunction": EVERY_FUNCTION
     | {
+        "LANDFALL_STAGING_BUCKET",
         "LANDFALL_INTAKE_QUEUE_URL",
         "LANDFALL_PLAN_QUEUE_URL",
         "LANDFALL_WORK_QUEUE_URL",
         "LANDFALL_COMMIT_QUEUE_URL",
         "LANDFALL_NUDGE_SLOT_SECONDS",
         "LANDFALL_RECONCILE_INTERVAL_SECONDS",
-        "LANDFALL_COMPACTOR_MEMORY_MB",
     },
     "CommitterFunction": EVERY_FUNCTION
     | {
+        "LANDFALL_STAGING_BUCKET",
         "LANDFALL_COMMIT_QUEUE_URL",
         "LANDFALL_NOTIFY_QUEUE_URL",
         "LANDFALL_PLAN_QUEUE_URL",
-        "LANDFALL_WORK_QUEUE_URL",
     },
-    "NotifierFunction": EVERY_FUNCTION | {"LANDFALL_NOTIFY_QUEUE_URL", "LANDFALL_PLAN_QUEUE_URL"},
+    "NotifierFunction": EVERY_FUNCTION | {"LANDFALL_NOTIFY_QUEUE_URL"},
 }
 PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 
@@ -54,24 +56,18 @@ class Template:
     def of_type(self, *types):
         return {name: body.get("Properties", {}) for name, body in self.resources.items() if body["Type"] in types}
 
-    def number(self, value, where):
-        """A literal or the default of the parameter that is referred to."""
+    def default(self, value):
+        """A literal or the default of the parameter that is referred to; None when that is no number."""
         if isinstance(value, dict) and set(value) == {"Ref"}:
             value = self.parameters.get(value["Ref"], {}).get("Default")
-        if isinstance(value, int):
-            return value
+        return value if isinstance(value, int) else None
+
+    def number(self, value, where):
+        """The same, and a problem when it is none."""
+        if (found := self.default(value)) is not None:
+            return found
         self.say(where, f"expected a number or a parameter with a numeric default, found {value!r}")
         return None
-
-
-def target(value):
-    """The logical id behind Ref or GetAtt."""
-    if not isinstance(value, dict):
-        return None
-    attribute = value.get("Fn::GetAtt")
-    if isinstance(attribute, str):
-        return attribute.split(".")[0]
-    return attribute[0] if attribute else value.get("Ref")
 
 
 def branches(value):
@@ -101,12 +97,10 @@ def check_mappings(template):
             template.say(name, "a message that matches no filter is deleted unread; do not filter")
         window = template.number(mapping.get("MaximumBatchingWindowInSeconds", 0), name)
         size = template.number(mapping.get("BatchSize", 10), name)
-        timeout = template.number(functions[function].get("Timeout"), function)
-        visibility = template.number(queues[queue].get("VisibilityTimeout"), queue)
-        if None in (window, size, timeout, visibility):
+        template.number(functions[function].get("Timeout"), function)
+        template.number(queues[queue].get("VisibilityTimeout"), queue)
+        if None in (window, size):
             continue
-        if visibility < 6 * timeout + window:
-            template.say(queue, f"visibility {visibility} s is below 6 x {timeout} s + window {window} s ({function})")
         if queues[queue].get("FifoQueue"):
             if "MaximumBatchingWindowInSeconds" in mapping:
                 template.say(name, "a FIFO queue takes no batching window")
@@ -114,6 +108,8 @@ def check_mappings(template):
                 template.say(name, f"batch size {size}: a FIFO queue allows 10")
         elif size > 10 and window < 1:
             template.say(name, f"batch size {size} needs a batching window of at least 1 s")
+    for queue, what in visibility.breaches(template.resources, template.default):
+        template.say(queue, what)
     for name in queues:
         if "RedrivePolicy" in queues[name] and name not in consumed:
             template.say(name, "no function consumes this queue")
@@ -265,6 +261,27 @@ def check_trust(template):
         template.say("ExternalId", "must be NoEcho")
 
 
+def check_alarms(template):
+    """Each dead-letter queue, each queue that is consumed and each function has the alarms it needs."""
+    watched = set()
+    for alarm in template.of_type("AWS::CloudWatch::Alarm").values():
+        for dimension in alarm.get("Dimensions", []):
+            watched.add((alarm["Namespace"], alarm["MetricName"], dimension["Name"], target(dimension["Value"])))
+        if "AlarmActions" not in alarm:
+            template.say(alarm.get("MetricName", "alarm"), "an alarm that tells nobody")
+    queues = template.of_type("AWS::SQS::Queue")
+    dead = {target(queue["RedrivePolicy"]["deadLetterTargetArn"]) for queue in queues.values() if "RedrivePolicy" in queue}
+    wanted = [
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible" if name in dead else "ApproximateAgeOfOldestMessage", "QueueName", name)
+        for name in queues
+    ]
+    for name in template.of_type("AWS::Serverless::Function"):
+        wanted += [("AWS/Lambda", metric, "FunctionName", name) for metric in ("Errors", "Throttles")]
+    for alarm in wanted:
+        if alarm not in watched:
+            template.say(alarm[-1], f"no alarm on its {alarm[1]}")
+
+
 def check_provider(path):
     template = Template(path)
     check_mappings(template)
@@ -273,7 +290,17 @@ def check_provider(path):
     check_staging(template)
     check_policies(template)
     check_functions(template)
+    check_alarms(template)
     return template.problems
+
+
+def check_keys(template):
+    """A client's key serves one service only."""
+    for name, role in template.of_type("AWS::IAM::Role").items():
+        for statement in statements_of(role):
+            keyed = any(action.startswith("kms:") for action in as_list(statement.get("Action")))
+            if keyed and "kms:ViaService" not in statement.get("Condition", {}).get("StringEquals", {}):
+                template.say(f"{name}/{statement.get('Sid', '?')}", "a key without kms:ViaService")
 
 
 def check_client(path):
@@ -284,6 +311,7 @@ def check_client(path):
     check_temps(template)
     check_policies(template)
     check_trust(template)
+    check_keys(template)
     return template.problems
 
 

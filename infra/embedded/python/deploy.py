@@ -21,6 +21,7 @@ from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+import visibility
 import zip_bootstrap
 
 SAM = "AWS::Serverless-2016-10-31"
@@ -128,11 +129,29 @@ def number_mappings(template, parameters):
             resource["Properties"] = resolve(resource["Properties"])
 
 
+def refuse_short_visibility(template, parameters):
+    """CloudFormation cannot compare parameters with each other; here the deployed values are known."""
+    declared = template.get("Parameters", {})
+
+    def number(value):
+        if isinstance(value, dict) and set(value) == {"Ref"}:
+            name = value["Ref"]
+            value = parameters.get(name, declared.get(name, {}).get("Default"))
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            return None
+
+    if found := visibility.breaches(template["Resources"], number):
+        raise Failed("; ".join(f"{queue}: {what}" for queue, what in found))
+
+
 def prepare(args, parameters):
     template = yaml_parse(args.template.read_text(encoding="utf-8"))
     unknown = set(parameters) - set(template.get("Parameters", {}))
     if unknown:
         raise Failed(f"{args.template.name} has no parameter {', '.join(sorted(unknown))}")
+    refuse_short_visibility(template, parameters)
     transforms = template.get("Transform", [])
     if SAM in ([transforms] if isinstance(transforms, str) else transforms):
         s3 = client(args, "s3")

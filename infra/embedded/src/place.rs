@@ -58,7 +58,7 @@ pub struct ClientStack {
     pub glue_database: String,
     /// The key of the bucket, where the documents name one.
     pub kms_key_arn: Option<String>,
-    /// ARNs of the client's queues. The role may send to the first by its own policy, to the others by theirs.
+    /// ARNs of the client's queues: the first by its name, the others as further ones that exist already.
     pub queues: Vec<String>,
     /// Whether this stack creates the first queue; another one of the account does otherwise.
     pub create_queue: bool,
@@ -137,6 +137,8 @@ struct Group {
     external_id: String,
     /// client.yaml grants one prefix: deliveries below different folders take a role each.
     first_folder: String,
+    /// It grants one database, or those that begin alike, and never all: the same for them.
+    database_start: Option<char>,
 }
 
 impl Group {
@@ -150,6 +152,7 @@ impl Group {
             kms_key_arn: to.kms_key_arn.clone(),
             external_id: to.external_id.clone(),
             first_folder: to.prefix.split_inclusive('/').next().unwrap_or_default().to_owned(),
+            database_start: delivery.catalog.glue.as_ref().and_then(|glue| glue.database.chars().next()),
         }
     }
 }

@@ -89,6 +89,14 @@ fn a_second_folder_takes_a_second_role_and_the_same_bucket() {
 }
 
 #[test]
+fn databases_that_begin_differently_take_a_role_each() {
+    let other = document("two", |text| text.replace("lake_two", "mart"));
+    let placement = place(&[plain("one"), other]).expect("places");
+    let databases: Vec<&str> = placement.clients.iter().map(|stack| stack.glue_database.as_str()).collect();
+    assert_eq!(databases, ["lake_one", "mart"], "never a lone `*`");
+}
+
+#[test]
 fn wrong_documents_are_named_with_their_lines() {
     let wrong = document("one", |text| text.replace("dataset = \"d\"", "dataset = 7"));
     let error = place(&[wrong]).expect_err("refused").to_string();

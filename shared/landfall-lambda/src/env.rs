@@ -25,6 +25,9 @@ macro_rules! variables {
         )*
         /// All variables.
         pub const ALL: &[Variable] = &[$($constant),*];
+        /// What they are called here, in the same order.
+        #[cfg(test)]
+        const CONSTANTS: &[&str] = &[$(stringify!($constant)),*];
     };
 }
 
@@ -33,7 +36,7 @@ const EVERY: &[&str] = &["compactor", "committer", "notifier"];
 variables! {
     STATE_BUCKET = "LANDFALL_STATE_BUCKET", EVERY,
         "The bucket of configuration, log and quarantine.";
-    STAGING_BUCKET = "LANDFALL_STAGING_BUCKET", EVERY,
+    STAGING_BUCKET = "LANDFALL_STAGING_BUCKET", &["compactor", "committer"],
         "The bucket producers drop their objects into.";
     ACCOUNT_ID = "LANDFALL_ACCOUNT_ID", EVERY,
         "Our own account, 12 digits: the expected owner of both buckets.";
@@ -49,9 +52,9 @@ variables! {
         "What is logged, in the form of tracing's EnvFilter; `info` when it is not set.";
     INTAKE_QUEUE_URL = "LANDFALL_INTAKE_QUEUE_URL", &["compactor"],
         "The queue of S3 events and the schedule.";
-    PLAN_QUEUE_URL = "LANDFALL_PLAN_QUEUE_URL", EVERY,
+    PLAN_QUEUE_URL = "LANDFALL_PLAN_QUEUE_URL", &["compactor", "committer"],
         "The FIFO queue of plans.";
-    WORK_QUEUE_URL = "LANDFALL_WORK_QUEUE_URL", &["compactor", "committer"],
+    WORK_QUEUE_URL = "LANDFALL_WORK_QUEUE_URL", &["compactor"],
         "The queue of merges.";
     COMMIT_QUEUE_URL = "LANDFALL_COMMIT_QUEUE_URL", &["compactor", "committer"],
         "The queue of commits.";
@@ -61,8 +64,6 @@ variables! {
         "Length of a nudge slot, in seconds: the delay of the plan queue.";
     RECONCILE_INTERVAL_SECONDS = "LANDFALL_RECONCILE_INTERVAL_SECONDS", &["compactor"],
         "How often a delivery is listed although nothing was heard of it, in seconds.";
-    COMPACTOR_MEMORY_MB = "LANDFALL_COMPACTOR_MEMORY_MB", &["compactor"],
-        "The memory of the compactor, in MB.";
 }
 
 /// All that is wrong with the environment, one line each.
@@ -147,12 +148,12 @@ impl Vars<'_> {
         })
     }
 
-    /// A whole number of seconds, 1 or more.
-    pub fn seconds(&mut self, variable: &Variable) -> u32 {
+    /// A whole number of seconds, `least` or more.
+    pub fn seconds(&mut self, variable: &Variable, least: u32) -> u32 {
         let known = self.errors.len();
         let seconds = self.number(variable);
-        if seconds == 0 && self.errors.len() == known {
-            self.refuse(variable, "0", "at least one second");
+        if seconds < least && self.errors.len() == known {
+            self.refuse(variable, &seconds.to_string(), &format!("at least {least} seconds"));
         }
         seconds
     }
@@ -247,7 +248,7 @@ mod tests {
         );
         let mut vars = env.vars();
         assert_eq!(vars.required(&STATE_BUCKET), "state");
-        assert_eq!(vars.seconds(&TIMEOUT_SECONDS), 900);
+        assert_eq!(vars.seconds(&TIMEOUT_SECONDS, 60), 900);
         assert_eq!(vars.account(&ACCOUNT_ID), "111122223333");
         assert!(vars.flag(&ALLOW_CROSS_REGION));
         assert!(vars.queue_url(&PLAN_QUEUE_URL).ends_with("plan.fifo"));
@@ -256,11 +257,12 @@ mod tests {
     }
 
     #[test]
-    fn no_time_at_all_is_an_error() {
-        let env = Env::from_map([(TIMEOUT_SECONDS.name.to_owned(), "0".to_owned())]);
+    fn too_little_time_is_an_error() {
+        let env = Env::from_map([(TIMEOUT_SECONDS.name.to_owned(), "59".to_owned())]);
         let mut vars = env.vars();
-        vars.seconds(&TIMEOUT_SECONDS);
-        assert!(vars.finish(()).unwrap_err().to_string().contains("at least one second"));
+        vars.seconds(&TIMEOUT_SECONDS, 60);
+        let error = vars.finish(()).unwrap_err().to_string();
+        assert!(error.contains("`59`, expected at least 60 seconds"), "{error}");
     }
 
     #[test]
@@ -281,6 +283,64 @@ mod tests {
         for name in template.lines().filter_map(|line| line.trim().split_once(':')).map(|(name, _)| name) {
             let declared = ALL.iter().any(|variable| variable.name == name);
             assert!(declared || !name.starts_with("LANDFALL_"), "{name}");
+        }
+    }
+
+    /// Each function, its configuration's source and its README.
+    const FUNCTIONS: [(&str, &str, &str); 3] = [
+        (
+            "compactor",
+            include_str!("../../../functions/compactor/src/config.rs"),
+            include_str!("../../../functions/compactor/README.md"),
+        ),
+        (
+            "committer",
+            include_str!("../../../functions/committer/src/config.rs"),
+            include_str!("../../../functions/committer/README.md"),
+        ),
+        (
+            "notifier",
+            include_str!("../../../functions/notifier/src/config.rs"),
+            include_str!("../../../functions/notifier/README.md"),
+        ),
+    ];
+
+    #[test]
+    fn each_function_reads_its_variables_and_no_other() {
+        for (function, source, _) in FUNCTIONS {
+            let read: std::collections::BTreeSet<String> = source
+                .split("&env::")
+                .skip(1)
+                .filter_map(|rest| rest.split(|c: char| !c.is_ascii_uppercase() && c != '_').next())
+                .map(str::to_owned)
+                .collect();
+            // The filter of logs is read before there is a configuration, where logging begins.
+            let declared = ALL
+                .iter()
+                .zip(CONSTANTS)
+                .filter(|(variable, _)| variable.used_by.contains(&function) && **variable != LOG_FILTER)
+                .map(|(_, constant)| (*constant).to_owned())
+                .collect();
+            assert_eq!(read, declared, "{function}");
+        }
+    }
+
+    #[test]
+    fn each_readme_lists_its_functions_variables() {
+        for (function, _, readme) in FUNCTIONS {
+            let listed: Vec<&str> = readme
+                .lines()
+                .skip_while(|line| *line != "## Environment")
+                .skip(1)
+                .take_while(|line| !line.starts_with("## "))
+                .filter(|line| line.starts_with("| `"))
+                .collect();
+            let declared: Vec<String> = ALL
+                .iter()
+                .filter(|variable| variable.used_by.contains(&function))
+                .map(|variable| format!("| `{}` | {} |", variable.name, variable.meaning))
+                .collect();
+            assert_eq!(listed, declared, "{function}");
         }
     }
 

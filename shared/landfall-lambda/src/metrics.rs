@@ -51,6 +51,11 @@ metrics! {
     MESSAGES_RETURNED = "MessagesReturned", "Count", "Messages returned to their queue.";
 }
 
+/// The dimension sets of what concerns no single delivery: one alarm over the whole stack, one over each function.
+const OF_NO_DELIVERY: &[&[&str]] = &[&[], &["Function"]];
+/// The dimension sets of what concerns a delivery: the same, and dashboards look at the delivery.
+const DIMENSION_SETS: &[&[&str]] = &[&[], &["Function"], &["Function", "Delivery"]];
+
 /// Counts of one invocation. Cheap to clone; clones share their counts.
 #[derive(Debug, Clone, Default)]
 pub struct MetricsRecorder(Arc<Mutex<ByDelivery>>);
@@ -98,19 +103,13 @@ impl MetricsRecorder {
         let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (delivery, metrics) in all {
             let mut line = Map::new();
-            let mut dimensions = vec!["Function"];
             line.insert("Function".to_owned(), function.into());
+            let sets = if delivery.is_some() { DIMENSION_SETS } else { OF_NO_DELIVERY };
             if let Some(delivery) = delivery {
-                dimensions.push("Delivery");
                 line.insert("Delivery".to_owned(), delivery.into());
             }
             let definitions: Vec<Value> =
                 metrics.keys().map(|metric| json!({"Name": metric.name, "Unit": metric.unit})).collect();
-            // Alarms look at the function as a whole, dashboards at the delivery.
-            let mut sets = vec![json!(["Function"])];
-            if dimensions.len() > 1 {
-                sets.push(json!(dimensions));
-            }
             line.insert(
                 "_aws".to_owned(),
                 json!({
@@ -212,6 +211,45 @@ mod tests {
         assert_eq!(names.len(), ALL.len());
     }
 
+    /// The text of one value in a resource of the template.
+    fn value_of<'a>(resource: &'a str, name: &str) -> Option<&'a str> {
+        resource.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    #[test]
+    fn every_alarm_on_our_own_metrics_can_fire() {
+        let template = include_str!("../../../infra/template.yaml");
+        // A resource begins with its name, indented by two.
+        let mut resources: Vec<String> = Vec::new();
+        for line in template.lines() {
+            if line.starts_with("  ") && !line.starts_with("   ") {
+                resources.push(String::new());
+            }
+            if let Some(resource) = resources.last_mut() {
+                resource.push_str(line);
+                resource.push('\n');
+            }
+        }
+        let ours: Vec<&String> = resources
+            .iter()
+            .filter(|resource| value_of(resource, "Type") == Some("AWS::CloudWatch::Alarm"))
+            .filter(|resource| value_of(resource, "Namespace") == Some("landfall"))
+            .collect();
+        assert!(!ours.is_empty(), "the template has such alarms");
+        for alarm in ours {
+            let metric = value_of(alarm, "MetricName");
+            assert!(ALL.iter().any(|known| Some(known.name) == metric), "{metric:?} is no metric of ours");
+            let dimensions: Vec<&str> = alarm
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("- { Name: ")?.split(',').next())
+                .collect();
+            assert_eq!(dimensions.is_empty(), !alarm.contains("Dimensions:"), "{alarm}");
+            assert!(DIMENSION_SETS.contains(&dimensions.as_slice()), "{dimensions:?} is never emitted");
+        }
+        let namespaces = template.lines().filter_map(|line| value_of(line, "LANDFALL_METRICS_NAMESPACE"));
+        assert!(namespaces.into_iter().all(|namespace| namespace == "landfall"));
+    }
+
     proptest! {
         #[test]
         fn any_delivery_name_gives_a_valid_line(name in any::<String>(), number in 1_u64..) {
@@ -236,15 +274,19 @@ mod tests {
             String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["UnroutedObjects"], 1.0);
-        assert_eq!(lines[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Function"]]));
+        assert_eq!(lines[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[], ["Function"]]));
         assert_eq!(lines[1]["FilesIn"], 7.0);
         assert_eq!(lines[1]["FreshnessLagSeconds"], 1.5);
         assert_eq!(lines[1]["_aws"]["Timestamp"], 1_779_148_800_000_i64);
         assert_eq!(
             lines[1]["_aws"]["CloudWatchMetrics"][0],
-            json!({"Namespace": "landfall", "Dimensions": [["Function"], ["Function", "Delivery"]], "Metrics": [
-                {"Name": "FilesIn", "Unit": "Count"}, {"Name": "FreshnessLagSeconds", "Unit": "Seconds"}
-            ]})
+            json!({
+                "Namespace": "landfall",
+                "Dimensions": [[], ["Function"], ["Function", "Delivery"]],
+                "Metrics": [
+                    {"Name": "FilesIn", "Unit": "Count"}, {"Name": "FreshnessLagSeconds", "Unit": "Seconds"}
+                ]
+            })
         );
         let mut again = Vec::new();
         recorder.flush("landfall", "compactor", now, &mut again).unwrap();
