@@ -202,7 +202,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         let at_client = |source: PortError| CommitError::Destination {
             delivery: work.delivery.id.clone(),
             n: work.intent.n,
-            source,
+            source: Box::new(source),
         };
         let access = Access {
             bucket: work.pin.bucket.clone(),
@@ -271,7 +271,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         let (delivery, n) = (work.delivery.id.clone(), work.intent.n);
         match validate_file(store, bucket, file, &work.pin.contract).await {
             Ok(()) => Ok(()),
-            Err(Invalid::Port(source)) => Err(CommitError::Destination { delivery, n, source }),
+            Err(Invalid::Port(source)) => {
+                Err(CommitError::Destination { delivery, n, source: Box::new(source) })
+            }
             Err(Invalid::Differs(problem)) => {
                 Err(CommitError::NotAsStaged { delivery, n, key: file.temp_key.clone(), problem })
             }

@@ -21,7 +21,7 @@ pub enum CommitError {
         /// The intent.
         n: u64,
         /// The failure.
-        source: PortError,
+        source: Box<PortError>,
     },
     /// A staged file is not what the outcome names. It is never published.
     #[error("delivery {delivery}, intent {n}: staged file {key}: {problem}")]

@@ -286,7 +286,7 @@ impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
     }
 
     fn at_client(&self, source: PortError) -> CommitError {
-        CommitError::Destination { delivery: self.delivery.id.clone(), n: self.n, source }
+        CommitError::Destination { delivery: self.delivery.id.clone(), n: self.n, source: Box::new(source) }
     }
 
     fn conflict(&self, file: &OutcomeFile, problem: String) -> CommitError {

@@ -69,10 +69,6 @@ pub struct MergeReport {
 ///
 /// # Errors
 /// See [`WorkError`]; nothing is left behind but what a lifecycle rule removes.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the work and the world it is done in; a struct would only rename them"
-)]
 pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
     ledger: &Ledger<S>,
     destinations: &D,
