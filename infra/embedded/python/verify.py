@@ -17,13 +17,28 @@ from staged_files import BLANK, opened
 SHOWN = 20
 
 
-def records(path):
-    """Lines that are not blank; None where the file cannot be decompressed to its end."""
-    if path.stat().st_size == 0:
-        return 0
-    try:
+class Lines:
+    """Lines of a staged object: how many there are, and which of them are blank."""
+
+    def __init__(self, path):
+        self.total, self.blank = 0, set()
+        if path.stat().st_size == 0:
+            return
         with opened(path) as lines:
-            return sum(1 for line in lines if line.strip(BLANK))
+            for line in lines:
+                self.total += 1
+                if not line.strip(BLANK):
+                    self.blank.add(self.total)
+
+    @property
+    def records(self):
+        return self.total - len(self.blank)
+
+
+def lines_of(path):
+    """None where the file cannot be decompressed to its end."""
+    try:
+        return Lines(path)
     except (OSError, EOFError, zlib.error, pa.ArrowException):
         return None
 
@@ -37,7 +52,8 @@ def rows(path):
 def check(delivery, objects, output):
     problems = []
     set_aside = {entry["key"] for entry in delivery["quarantined_objects"]}
-    counts = {key: count for key, (owner, count) in objects.items() if owner == delivery["id"]}
+    staged_lines = {key: lines for key, (owner, lines) in objects.items() if owner == delivery["id"]}
+    counts = {key: lines.records if lines else None for key, lines in staged_lines.items()}
     for key in sorted(set_aside - set(counts)):
         problems.append(f"{key} was set aside, and never staged")
     for key, count in counts.items():
@@ -61,12 +77,22 @@ def check(delivery, objects, output):
         if path.is_file() and path not in expected:
             problems.append(f"{path.relative_to(output)} was delivered, and no outcome names it")
 
+    # A row is one line of one object, however often it is named.
+    rejected_lines = set()
     for row in delivery["rejected_rows"]:
-        if row["key"] not in counts:
-            problems.append(f"{row['key']}:{row['line']} was rejected, and never staged")
+        key, number = row["key"], row["line"]
+        if key not in counts:
+            problems.append(f"{key}:{number} was rejected, and never staged")
+        elif (lines := staged_lines[key]) is not None and not 1 <= number <= lines.total:
+            problems.append(f"{key}:{number} was rejected, and the object has {lines.total} lines")
+        elif lines is not None and number in lines.blank:
+            problems.append(f"{key}:{number} was rejected, and the line is blank")
+        if (key, number) in rejected_lines:
+            problems.append(f"{key}:{number} was rejected twice")
+        rejected_lines.add((key, number))
     staged = sum(count for count in counts.values() if count is not None)
     quarantined = sum(counts[key] or 0 for key in set_aside if key in counts)
-    rejected = len(delivery["rejected_rows"])
+    rejected = len(rejected_lines)
     if staged != delivered + rejected + quarantined:
         problems.append(
             f"{staged} records were staged, {delivered} delivered + {rejected} rejected + {quarantined} set aside"
@@ -92,7 +118,7 @@ def main():
     args = parser.parse_args()
     report = json.loads(args.report.read_text(encoding="utf-8"))
     objects = {
-        entry["key"]: (entry["delivery"], records(args.input / entry["file"])) for entry in report["objects"]
+        entry["key"]: (entry["delivery"], lines_of(args.input / entry["file"])) for entry in report["objects"]
     }
     checked = {delivery["id"]: check(delivery, objects, args.output) for delivery in report["deliveries"]}
     sound = not any(found["problems"] for found in checked.values())
@@ -108,7 +134,8 @@ def main():
         if len(found["problems"]) > SHOWN:
             print(f"  ... {len(found['problems'])} problems in all")
     if args.counts:
-        counts = {"sound": sound, "deliveries": checked, "objects": {key: count for key, (_, count) in objects.items()}}
+        records = {key: lines.records if lines else None for key, (_, lines) in objects.items()}
+        counts = {"sound": sound, "deliveries": checked, "objects": records}
         args.counts.write_text(json.dumps(counts), encoding="utf-8")
         return 0
     return 0 if sound else 1

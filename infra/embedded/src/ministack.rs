@@ -61,6 +61,11 @@ impl MiniStack {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The file of its log.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// The end of its log.
     pub fn log_tail(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! What the functions and queues show from outside: invocations, log lines, depths.
 
+use std::ffi::OsStr;
+
 use serde::Deserialize;
 
 use crate::deployment::Deployment;
@@ -35,7 +37,9 @@ impl Deployment {
     /// # Errors
     /// When the services do not answer.
     pub async fn observe(&self) -> Result<Observed, EmbeddedError> {
-        let output = self.project.run("observe.py", self.stack_arguments()).await?;
+        let log = ["--server-log".as_ref(), self.server_log.as_os_str()];
+        let arguments = self.stack_arguments().map(OsStr::new).into_iter().chain(log);
+        let output = self.project.run("observe.py", arguments).await?;
         serde_json::from_str(&output).map_err(EmbeddedError::call("read what observe.py found"))
     }
 

@@ -1,6 +1,7 @@
 //! `landfall demo`: real data for two clients through the whole chain, and proof that all of it arrived.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use landfall_embedded::{Collected, EmbeddedError, Project};
@@ -10,7 +11,7 @@ use crate::arguments::Demo;
 use crate::documents;
 use crate::error::CommandError;
 use crate::local;
-use crate::report::Report;
+use crate::proof::{self, Expected};
 use crate::run::{Ran, Run, run};
 use crate::screen::{Screen, grouped};
 use crate::tally::tally;
@@ -30,9 +31,10 @@ pub(crate) async fn command(screen: &Screen, arguments: &Demo) -> Result<Finding
     let project = Project::find()?;
     let paths: Vec<_> = DOCUMENTS.iter().map(|name| project.root().join("infra/demo").join(name)).collect();
     let documents = documents::read(&paths)?;
-    let input = data(&project, arguments.small).await?;
-    screen.note(format_args!("{:<9} {:>6.1} s  {}", "data", begun.elapsed().as_secs_f64(), input.trim_end()));
-    let input = Path::new(input.trim_end());
+    let data = data(&project, arguments.small).await?;
+    screen.note(format_args!("{:<9} {:>6.1} s  {}", "data", begun.elapsed().as_secs_f64(), data.display()));
+    let input = &data.join("staged");
+    let expected = expected(&data.join("expected.json"))?;
 
     let scratch = tempfile::tempdir().map_err(CommandError::io("create a temporary folder"))?;
     let output = arguments.keep.clone().unwrap_or_else(|| scratch.path().join("lake"));
@@ -61,8 +63,11 @@ pub(crate) async fn command(screen: &Screen, arguments: &Demo) -> Result<Finding
     screen.line(&answer.text);
     report.take_counts(tally.counts);
     report.write(&report_path)?;
-    let told = all_told(screen, &report);
-    let sound = tally.sound && answer.equal && told;
+    let problems = proof::problems(&report, &expected);
+    for problem in &problems {
+        screen.line(problem);
+    }
+    let sound = tally.sound && answer.equal && problems.is_empty();
     screen.line(format_args!(
         "\n{}: {} records staged, {} rows delivered in {} files; {:.1} s in all",
         if sound { "all is well" } else { "SOMETHING DIFFERS" },
@@ -74,14 +79,21 @@ pub(crate) async fn command(screen: &Screen, arguments: &Demo) -> Result<Finding
     Ok(if sound { Finding::Sound } else { Finding::Unsound })
 }
 
-/// The folder of the staged files, written when it is not there.
-async fn data(project: &Project, small: bool) -> Result<String, CommandError> {
+/// The folder of the staged files and of what is expected of them, written when it is not there.
+async fn data(project: &Project, small: bool) -> Result<PathBuf, CommandError> {
     let cache = project.root().join(".local/demo-data");
     let mut arguments = vec!["--cache".into(), cache.into_os_string()];
     if small {
         arguments.push("--small".into());
     }
-    Ok(project.run("demo_data.py", arguments).await?)
+    Ok(PathBuf::from(project.run("demo_data.py", arguments).await?.trim_end()))
+}
+
+/// What the data must come to.
+fn expected(path: &Path) -> Result<Expected, CommandError> {
+    let attempt = || format!("read {}", path.display());
+    let bytes = fs::read(path).map_err(CommandError::io(attempt()))?;
+    serde_json::from_slice(&bytes).map_err(CommandError::json(attempt()))
 }
 
 /// What DuckDB and Python answered.
@@ -101,9 +113,9 @@ async fn query(
     let arguments = arguments.into_iter().flat_map(|(name, path)| [Path::new(name), path]);
     match project.run("demo_query.py", arguments).await {
         Ok(text) => Ok(Answer { equal: true, text }),
-        // It prints what differs before it fails; when it says nothing there, something else went wrong.
-        Err(EmbeddedError::Script { stdout, .. }) if !stdout.is_empty() => {
-            Ok(Answer { equal: false, text: stdout })
+        // It prints what differs before it fails; where it crashed, that stands on standard error.
+        Err(EmbeddedError::Script { stdout, output, .. }) if !stdout.is_empty() => {
+            Ok(Answer { equal: false, text: format!("{stdout}{output}") })
         }
         Err(error) => Err(error.into()),
     }
@@ -142,49 +154,4 @@ fn print_notices(screen: &Screen, collected: &Collected) {
         ));
     }
     screen.line("");
-}
-
-/// Every delivered file is named by a message on the client's queue, and every partition stands in its catalog.
-fn all_told(screen: &Screen, report: &Report) -> bool {
-    let mut sound = true;
-    for delivery in &report.deliveries {
-        let mut named: Vec<&str> = delivery
-            .notices
-            .iter()
-            .filter_map(|notice| notice.message.get("files")?.as_array())
-            .flatten()
-            .filter_map(|file| file.get("uri")?.as_str())
-            .collect();
-        named.sort_unstable();
-        named.dedup();
-        let mut wanted: Vec<String> =
-            delivery.files.iter().map(|file| format!("s3://{}/{}", delivery.bucket, file.key)).collect();
-        wanted.sort_unstable();
-        if named != wanted {
-            screen.line(format_args!(
-                "NOT TOLD: {}: {} files delivered, {} named by messages",
-                delivery.id,
-                wanted.len(),
-                named.len()
-            ));
-            sound = false;
-        }
-        let mut folders: Vec<&str> = delivery
-            .files
-            .iter()
-            .filter_map(|file| file.key.rsplit_once('/').map(|(folder, _)| folder))
-            .collect();
-        folders.sort_unstable();
-        folders.dedup();
-        let registered = delivery.glue.as_ref().map_or(0, |table| table.partitions.len());
-        if registered != folders.len() {
-            screen.line(format_args!(
-                "NOT REGISTERED: {}: {} partitions delivered, {registered} in the catalog",
-                delivery.id,
-                folders.len()
-            ));
-            sound = false;
-        }
-    }
-    sound
 }

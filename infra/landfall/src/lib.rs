@@ -11,6 +11,7 @@ mod error;
 mod files;
 mod local;
 mod progress;
+mod proof;
 mod report;
 mod run;
 mod screen;

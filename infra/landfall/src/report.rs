@@ -28,6 +28,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Invocations of each function.
     pub functions: Vec<FunctionReport>,
+    /// Messages left in each queue of the stack at the end, dead-letter queues included, by name.
+    #[serde(default)]
+    pub queues: Vec<(String, u64)>,
     /// Each delivery.
     pub deliveries: Vec<DeliveryReport>,
     /// Every staged object.

@@ -104,6 +104,7 @@ pub(crate) async fn run(screen: &Screen, run: &Run<'_>) -> Result<Ran, CommandEr
             .unwrap_or_default(),
         notes: placement.notes.clone(),
         functions: observed.functions.into_iter().map(FunctionReport::of).collect(),
+        queues: observed.queues,
         deliveries: deliveries
             .iter()
             .map(|delivery| DeliveryReport::of(delivery, &objects, &collected))

@@ -78,6 +78,24 @@ fn local_files_are_delivered_and_every_row_is_accounted_for() {
     // One row less in what was delivered, and the counting must notice.
     let verify = ["verify", "--report", &report_path, "--input", &input, "--output", &output];
     assert_eq!(landfall(&verify).status.code(), Some(0));
+
+    // A report cannot make rows up: one named twice, one that the object never had, one on a blank line.
+    for (lines, problem) in [(&[2, 2][..], "rejected twice"), (&[2, 9], "has 4 lines"), (&[3], "is blank")] {
+        let mut wrong = report.clone();
+        wrong.deliveries[0].rejected_rows = lines
+            .iter()
+            .map(|line| {
+                let mut row = rejected.clone();
+                row.line = *line;
+                row
+            })
+            .collect();
+        let wrong_path = path("wrong.json");
+        wrong.write(Path::new(&wrong_path)).unwrap();
+        let noticed = landfall(&["verify", "--report", &wrong_path, "--input", &input, "--output", &output]);
+        assert_eq!(noticed.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&noticed.stdout).contains(problem), "{problem}");
+    }
     remove_a_row(&Project::find().unwrap(), &Path::new(&output).join(&sales.files[0].path));
     let noticed = landfall(&verify);
     assert_eq!(noticed.status.code(), Some(1));
