@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bad_input;
 mod chain;
 mod command;
 mod convert;
