@@ -107,7 +107,7 @@ pub enum QuarantineReason {
     LineTooLong,
     /// More than [`crate::limits::REJECTED_ROWS`] rejected rows.
     TooManyRejected,
-    /// More than [`crate::limits::PARTITIONS`] partitions.
+    /// More than [`crate::limits::OBJECT_PARTITIONS`] partitions.
     TooManyPartitions,
     /// A record breaks the contract, and its policy is `strict`.
     Violation(ViolationCode),

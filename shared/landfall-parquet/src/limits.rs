@@ -35,8 +35,11 @@ pub const REJECTED_ROWS: u64 = 200_000;
 /// The most bytes of rejected rows of one object. With more of them the object is quarantined as a whole.
 pub const REJECTED_BYTES: u64 = 128 * MIB;
 
-/// The most partitions of one merge. An object with rows of more of them is quarantined.
+/// The most partitions of one merge. It takes no further input from where one more could exceed this.
 pub const PARTITIONS: usize = 20_000;
+
+/// The most partitions of one object. With rows of more of them it is quarantined, whatever else is merged with it.
+pub const OBJECT_PARTITIONS: usize = PARTITIONS / 2;
 
 /// The longest partition path taken from a record, escaped, in bytes: a key has at most 1,024.
 pub const PARTITION_PATH_BYTES: usize = 512;

@@ -44,11 +44,17 @@ pub(crate) struct Router {
     levels: Vec<Level>,
     by_record: bool,
     partitions: Vec<Partition>,
-    /// Partitions by the values they were made of. Only looked up, never walked.
+    /// Partitions by the values they were made of. Only looked up, never walked for what is written.
     lookup: HashMap<Vec<u8>, PartitionId>,
+    /// The input that last had a row in each partition, as a number that rises with every input.
+    seen_by: Vec<u64>,
+    /// The current input, and how many partitions its rows have.
+    input: u64,
+    of_input: usize,
     key: Vec<u8>,
     last_key: Vec<u8>,
-    last: PartitionId,
+    /// The partition of `last_key`, unless it is gone.
+    last: Option<PartitionId>,
 }
 
 /// Why a row has no partition.
@@ -100,10 +106,36 @@ impl Router {
             by_record: layout.routes_by_record(),
             partitions: Vec::new(),
             lookup: HashMap::new(),
+            seen_by: Vec::new(),
+            input: 0,
+            of_input: 0,
             key: Vec::new(),
             last_key: Vec::new(),
-            last: 0,
+            last: None,
         })
+    }
+
+    /// Begins an input; answers what [`Self::forget`] takes to undo it.
+    pub(crate) fn begin(&mut self) -> usize {
+        self.input += 1;
+        self.of_input = 0;
+        self.last = None;
+        self.partitions.len()
+    }
+
+    /// Forgets the partitions that only the current input has: it is undone, and must not count against its neighbours.
+    pub(crate) fn forget(&mut self, known: usize) {
+        self.last = None;
+        if self.partitions.len() > known {
+            self.partitions.truncate(known);
+            self.seen_by.truncate(known);
+            self.lookup.retain(|_, id| *id < known);
+        }
+    }
+
+    /// Whether one more input could bring the merge beyond its bound of partitions.
+    pub(crate) fn is_full(&self) -> bool {
+        self.partitions.len() > limits::PARTITIONS.saturating_sub(limits::OBJECT_PARTITIONS)
     }
 
     /// Whether rows of one input can belong to several partitions.
@@ -135,16 +167,33 @@ impl Router {
                 }
             }
         }
-        if !self.partitions.is_empty() && self.key == self.last_key {
-            return Ok(self.last);
+        if let Some(last) = self.last.filter(|_| self.key == self.last_key) {
+            return Ok(last);
         }
         let id = match self.lookup.get(&self.key) {
             Some(id) => *id,
             None => self.add(records)?,
         };
+        self.count(id)?;
         self.last_key.clone_from(&self.key);
-        self.last = id;
+        self.last = Some(id);
         Ok(id)
+    }
+
+    /// Counts the partitions of the current input, those that earlier inputs have too: its verdict must not depend on its
+    /// neighbours.
+    fn count(&mut self, id: PartitionId) -> Result<(), Unrouted> {
+        let Some(seen_by) = self.seen_by.get_mut(id).filter(|seen_by| **seen_by != self.input) else {
+            return Ok(());
+        };
+        *seen_by = self.input;
+        self.of_input += 1;
+        if self.of_input > limits::OBJECT_PARTITIONS {
+            let detail =
+                format!("the rows of the object have more than {} partitions", limits::OBJECT_PARTITIONS);
+            return Err(Unrouted::Object(Stop::quarantine(QuarantineReason::TooManyPartitions, detail)));
+        }
+        Ok(())
     }
 
     fn add(&mut self, records: &StructNode) -> Result<PartitionId, Unrouted> {
@@ -174,12 +223,9 @@ impl Router {
             };
             values.push(PartitionValue { name: level.name.clone(), value });
         }
-        if self.partitions.len() >= limits::PARTITIONS {
-            let detail = format!("the rows of the merge have more than {} partitions", limits::PARTITIONS);
-            return Err(Unrouted::Object(Stop::quarantine(QuarantineReason::TooManyPartitions, detail)));
-        }
         let id = self.partitions.len();
         self.partitions.push(values);
+        self.seen_by.push(0);
         self.lookup.insert(self.key.clone(), id);
         Ok(id)
     }

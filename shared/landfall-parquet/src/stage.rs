@@ -29,6 +29,8 @@ pub(crate) struct Rows {
     key: Arc<str>,
     /// How many rows of earlier inputs wait before the first one of this.
     mark: usize,
+    /// How many partitions earlier inputs have.
+    partitions: usize,
     pub(crate) accepted: u64,
     pub(crate) rejected: Vec<RejectedRow>,
     pub(crate) rejected_count: u64,
@@ -85,11 +87,12 @@ impl Stage {
     }
 
     /// Begins an input: its rows come after those that wait.
-    pub(crate) fn begin(&self, input: InputInfo) -> Rows {
+    pub(crate) fn begin(&mut self, input: InputInfo) -> Rows {
         Rows {
             index: input.index,
             key: input.key.into(),
             mark: self.waiting.len(),
+            partitions: self.router.begin(),
             accepted: 0,
             rejected: Vec::new(),
             rejected_count: 0,
@@ -100,13 +103,12 @@ impl Stage {
         }
     }
 
-    /// Whether rows of one input can belong to several partitions.
-    pub(crate) fn by_record(&self) -> bool {
-        self.router.by_record()
-    }
-
-    /// Whether a file is finished, and no row waits for another.
+    /// Whether no further input is wanted. Where the record decides, files of many partitions fill at their own pace: only
+    /// the bound of partitions ends the merge. Otherwise it is done when a file is finished and no row waits for another.
     pub(crate) fn is_complete(&self) -> bool {
+        if self.router.by_record() {
+            return self.router.is_full();
+        }
         self.files.finished() > 0 && self.files.none_open() && self.waiting.is_empty()
     }
 
@@ -226,6 +228,8 @@ impl Stage {
                 *waiting = waiting.saturating_sub(weight);
             }
         }
+        self.partition_weights.split_off(&rows.partitions);
+        self.router.forget(rows.partitions);
     }
 
     /// An input ended well: writes what is worth it, and ends files that are full.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use landfall_core::layout::{PartitionLevel, PartitionSource, PartitionTransform};
 use landfall_core::record::KnownValue;
-use landfall_parquet::{Merge, MergeSpec, limits};
+use landfall_parquet::{Flow, InputInfo, InputVerdict, Merge, MergeSpec, limits};
 use serde_json::{Value, json};
 
 use crate::kit::{column, contract, level, lines, merge, spec};
@@ -147,25 +147,78 @@ fn more_partitions_than_open_files_lose_nothing() {
     assert_eq!(run, merge(&spec, &inputs));
 }
 
+/// A row for each of some partitions.
+fn spread(partitions: std::ops::Range<usize>) -> Vec<u8> {
+    let number = |n: usize| i64::try_from(n).unwrap();
+    lines(number(partitions.start)..number(partitions.end), |n| format!("{{\"v\":{n}}}")).into_bytes()
+}
+
+fn by_v() -> MergeSpec {
+    routed(&[("v", "int64")], vec![level("p", "v", PartitionTransform::Identity)])
+}
+
 #[test]
 fn too_many_partitions_set_the_object_aside() {
-    let spec = routed(&[("v", "int64")], vec![level("p", "v", PartitionTransform::Identity)]);
-    let text = lines(0..=i64::try_from(limits::PARTITIONS).unwrap(), |n| format!("{{\"v\":{n}}}"));
-    let run = merge(&spec, &[text.as_bytes(), b"{\"v\":5}\n"]);
-    let landfall_parquet::InputVerdict::Quarantined(quarantine) = &run.verdicts[0] else { panic!() };
+    let run = merge(&by_v(), &[&spread(0..limits::OBJECT_PARTITIONS + 1), b"{\"v\":5}\n"]);
+    let InputVerdict::Quarantined(quarantine) = &run.verdicts[0] else { panic!("{:?}", run.verdicts[0]) };
     assert_eq!(quarantine.reason.as_str(), "too_many_partitions");
     assert_eq!(run.rows(), [json!({"v": 5})]);
 }
 
+/// Feeds inputs until the merge is to stop; answers their verdicts.
+fn feed(merge: &mut Merge, inputs: &[Vec<u8>]) -> Vec<InputVerdict> {
+    let mut verdicts = Vec::new();
+    for (index, input) in inputs.iter().enumerate() {
+        if merge.should_stop() {
+            break;
+        }
+        merge.begin_input(InputInfo { index, key: "k".into(), size: input.len() as u64 }).unwrap();
+        if merge.push(input).unwrap() == Flow::More {
+            merge.take_output();
+        }
+        verdicts.push(merge.end_input().unwrap());
+    }
+    verdicts
+}
+
 #[test]
-fn a_routed_merge_stops_when_it_is_told_to() {
-    let mut spec = routed(&[("v", "int64")], vec![level("p", "v", PartitionTransform::Identity)]);
-    spec.stop_after_bytes = Some(1);
-    spec.config.layout.target_bytes = 1;
-    let mut merge = Merge::new(spec).unwrap();
-    assert!(!merge.should_stop());
-    merge.begin_input(landfall_parquet::InputInfo { index: 0, key: "k".into(), size: 8 }).unwrap();
-    assert_eq!(merge.push(b"{\"v\":1}\n").unwrap(), landfall_parquet::Flow::More);
-    merge.end_input().unwrap();
+fn partitions_of_an_object_set_aside_do_not_count_against_its_neighbours() {
+    let too_many = spread(0..limits::OBJECT_PARTITIONS + 1);
+    let most = spread(50_000..50_000 + limits::OBJECT_PARTITIONS);
+    let mut merge = Merge::new(by_v()).unwrap();
+    let inputs = [too_many.clone(), too_many.clone(), too_many, b"{\"v\":1}\n".to_vec(), most];
+    let verdicts = feed(&mut merge, &inputs);
+    let set_aside: Vec<bool> =
+        verdicts.iter().map(|verdict| matches!(verdict, InputVerdict::Quarantined(_))).collect();
+    assert_eq!(set_aside, [true, true, true, false, false]);
+    merge.finish().unwrap();
+    assert_eq!(merge.rows(), 1 + limits::OBJECT_PARTITIONS as u64);
+}
+
+#[test]
+fn an_undone_input_leaves_its_partitions_to_nobody() {
+    let good = b"{\"v\":1}\n{\"v\":7}\n".to_vec();
+    let mut merge = Merge::new(by_v()).unwrap();
+    merge.begin_input(InputInfo { index: 0, key: "k".into(), size: 8 }).unwrap();
+    assert_eq!(merge.push(b"{\"v\":7}\n{\"v\":7}\n").unwrap(), Flow::More);
+    merge.drop_input().unwrap();
+    assert_eq!(feed(&mut merge, &[good]), [InputVerdict::Merged { rows: 2, rejected: 0 }]);
+    merge.finish().unwrap();
+    let files = crate::kit::files(merge.take_output());
+    let keys: Vec<&str> = files.iter().map(|file| file.finished.relative_key.as_str()).collect();
+    assert_eq!(keys, ["p=1/part-job1-00000.snappy.parquet", "p=7/part-job1-00001.snappy.parquet"]);
+}
+
+#[test]
+fn a_merge_stops_before_an_input_could_exceed_its_partitions() {
+    let size = limits::OBJECT_PARTITIONS;
+    let inputs = [spread(0..1), spread(0..size), spread(0..size + 1), spread(size..2 * size), spread(0..1)];
+    let mut merge = Merge::new(by_v()).unwrap();
+    let verdicts = feed(&mut merge, &inputs);
+    // The third alone has too many; after the fourth there is no room for one more object. The last is not consumed.
+    assert_eq!(verdicts.len(), 4);
+    assert!(matches!(verdicts[2], InputVerdict::Quarantined(_)));
+    assert_eq!(verdicts[3], InputVerdict::Merged { rows: size as u64, rejected: 0 });
     assert!(merge.should_stop());
+    merge.finish().unwrap();
 }
