@@ -41,7 +41,8 @@ pub enum ViolationCode {
     NotInEnum,
     /// A record whose columns would take more than [`crate::limits::ROW_WEIGHT`].
     RowTooLarge,
-    /// Partition values too long for a key.
+    /// A partition value longer than [`crate::limits::PARTITION_SEGMENT_BYTES`], or too long for a key of
+    /// [`crate::limits::KEY_BYTES`].
     PartitionTooLong,
 }
 
@@ -109,6 +110,8 @@ pub enum QuarantineReason {
     TooManyRejected,
     /// More than [`crate::limits::OBJECT_PARTITIONS`] partitions.
     TooManyPartitions,
+    /// What is known of its rows' keys in advance is longer than [`crate::limits::KEY_BYTES`].
+    KeyTooLong,
     /// A record breaks the contract, and its policy is `strict`.
     Violation(ViolationCode),
 }
@@ -132,6 +135,7 @@ impl QuarantineReason {
             Self::LineTooLong => "line_too_long",
             Self::TooManyRejected => "too_many_rejected",
             Self::TooManyPartitions => "too_many_partitions",
+            Self::KeyTooLong => "key_too_long",
             Self::Violation(code) => code.as_str(),
         }
     }

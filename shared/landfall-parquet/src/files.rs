@@ -294,6 +294,11 @@ impl Files {
         Ok(seq)
     }
 
+    /// The length of the longest name a file can have: all variables but the number have one length within a job.
+    pub(crate) fn longest_name(&self) -> usize {
+        self.name(u32::MAX).len()
+    }
+
     /// The name of a file, with its ending.
     fn name(&self, seq: u32) -> String {
         let digest = |purpose: &str| Sha256::digest(format!("{}/{purpose}/{seq}", self.intent_hash));

@@ -41,8 +41,11 @@ pub const PARTITIONS: usize = 20_000;
 /// The most partitions of one object. With rows of more of them it is quarantined, whatever else is merged with it.
 pub const OBJECT_PARTITIONS: usize = PARTITIONS / 2;
 
-/// The longest partition path taken from a record, escaped, in bytes: a key has at most 1,024.
-pub const PARTITION_PATH_BYTES: usize = 512;
+/// The longest key of a published file, in bytes: S3's limit.
+pub const KEY_BYTES: usize = 1024;
+
+/// The longest segment of a partition path, `name=value` escaped, in bytes: what local file systems take as a name.
+pub const PARTITION_SEGMENT_BYTES: usize = 255;
 
 /// How many files are open at once. A row of one more partition closes the file of the partition that was least recently
 /// written to, in the order of the row stream. Spilling such rows to ephemeral storage instead, so that partitions

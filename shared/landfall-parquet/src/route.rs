@@ -3,7 +3,7 @@
 //! | level | value |
 //! |---|---|
 //! | known in advance (arrival, key) | from the intent |
-//! | column, `identity` | the value as text, a timestamp as `YYYY-MM-DD HH:MM:SS`; the empty text is null, as in Hive |
+//! | column, `identity` | the value as text, a timestamp as `YYYY-MM-DD HH:MM:SS`; Hive's texts for null are null |
 //! | column, `year` `month` `day` `date` | of a date or timestamp, UTC |
 //! | column, `hour` | of a timestamp, UTC |
 
@@ -42,6 +42,10 @@ struct Level {
 #[derive(Debug)]
 pub(crate) struct Router {
     levels: Vec<Level>,
+    /// What of every key is known in advance: the dataset's prefix, known levels, the longest name of a file.
+    known_bytes: usize,
+    /// Whether a known level is too long for its segment.
+    known_too_long: bool,
     by_record: bool,
     partitions: Vec<Partition>,
     /// Partitions by the values they were made of. Only looked up, never walked for what is written.
@@ -83,10 +87,15 @@ impl Router {
             ));
         }
         let mut levels = Vec::new();
+        let mut known_bytes = spec.config.prefix.len();
+        let mut known_too_long = false;
         for (level, known) in layout.partitions.iter().zip(&spec.partition) {
             let source = match (level.source, known) {
                 (PartitionSource::Column, None) => column(level, contract)?,
                 (PartitionSource::Arrival | PartitionSource::Key, Some(known)) => {
+                    let segment = segment_bytes(&level.name, known.value.as_deref());
+                    known_bytes += segment + 1;
+                    known_too_long |= segment > limits::PARTITION_SEGMENT_BYTES;
                     Source::Known(known.value.clone())
                 }
                 (PartitionSource::Column, Some(_)) => {
@@ -103,6 +112,8 @@ impl Router {
         }
         Ok(Self {
             levels,
+            known_bytes,
+            known_too_long,
             by_record: layout.routes_by_record(),
             partitions: Vec::new(),
             lookup: HashMap::new(),
@@ -113,6 +124,11 @@ impl Router {
             last_key: Vec::new(),
             last: None,
         })
+    }
+
+    /// Keeps room in every key for the name of a file.
+    pub(crate) fn leave_room(&mut self, name_bytes: usize) {
+        self.known_bytes += name_bytes;
     }
 
     /// Begins an input; answers what [`Self::forget`] takes to undo it.
@@ -197,28 +213,35 @@ impl Router {
     }
 
     fn add(&mut self, records: &StructNode) -> Result<PartitionId, Unrouted> {
+        if self.known_too_long || self.known_bytes > limits::KEY_BYTES {
+            let detail = "prefix, partition values known in advance and file name make too long a key";
+            return Err(Unrouted::Object(Stop::quarantine(QuarantineReason::KeyTooLong, detail)));
+        }
         let mut values = Partition::new();
-        let mut from_record = 0;
+        let mut key_bytes = self.known_bytes;
         for level in &self.levels {
             let value = match &level.source {
                 Source::Known(value) => value.clone(),
                 Source::Column { index, transform } => {
                     let field = records.fields.get(*index);
-                    let rendered = field.and_then(|field| render(&field.node, *transform));
-                    from_record += level.name.len()
-                        + 2
-                        + rendered.as_deref().map_or(0, |text| partition::escape(text).len());
-                    if from_record > limits::PARTITION_PATH_BYTES {
-                        let fault = Fault::new(
-                            ViolationCode::PartitionTooLong,
-                            0,
-                            "the partition values make too long a key",
-                        );
-                        return Err(Unrouted::Row(
-                            field.map(|field| field.name.clone()).iter().fold(fault, |f, n| f.within(n)),
-                        ));
+                    let value = match field.map_or(Value::Null, |field| value(&field.node, *transform)) {
+                        // Escaping never shortens: a value as long as a line is not even escaped.
+                        Value::Text(text) if text.len() > limits::PARTITION_SEGMENT_BYTES => None,
+                        _ => Some(field.and_then(|field| render(&field.node, *transform))),
+                    };
+                    let segment = value
+                        .as_ref()
+                        .map_or(usize::MAX, |value| segment_bytes(&level.name, value.as_deref()));
+                    key_bytes = key_bytes.saturating_add(segment).saturating_add(1);
+                    if segment > limits::PARTITION_SEGMENT_BYTES || key_bytes > limits::KEY_BYTES {
+                        let detail = "the partition value makes too long a key";
+                        let fault = Fault::new(ViolationCode::PartitionTooLong, 0, detail);
+                        return Err(Unrouted::Row(match field {
+                            Some(field) => fault.within(&field.name),
+                            None => fault,
+                        }));
                     }
-                    rendered
+                    value.flatten()
                 }
             };
             values.push(PartitionValue { name: level.name.clone(), value });
@@ -229,6 +252,12 @@ impl Router {
         self.lookup.insert(self.key.clone(), id);
         Ok(id)
     }
+}
+
+/// The length of a level's segment of the path, without its slash.
+fn segment_bytes(name: &str, value: Option<&str>) -> usize {
+    let value = value.filter(|value| !partition::is_null(value));
+    name.len() + 1 + value.map_or(partition::HIVE_NULL.len(), |value| partition::escape(value).len())
 }
 
 /// A level whose value comes from a column: the transform must fit the type.
@@ -267,7 +296,8 @@ fn column(level: &PartitionLevel, contract: &CompiledContract) -> Result<Source,
 fn value(node: &Node, transform: PartitionTransform) -> Value<'_> {
     let number = match node {
         Node::Text(texts) => {
-            return texts.last().filter(|text| !text.is_empty()).map_or(Value::Null, Value::Text);
+            let null = |text: &[u8]| text.is_empty() || text == partition::HIVE_NULL.as_bytes();
+            return texts.last().filter(|text| !null(text)).map_or(Value::Null, Value::Text);
         }
         Node::Bool(values) => values.last().map(i128::from),
         Node::Int { values, .. } | Node::Time { values, .. } => values.last().map(i128::from),

@@ -65,10 +65,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// Nothing waits, no file is open.
     pub(crate) fn new(spec: MergeSpec, contract: CompiledContract) -> Result<Self, MergeError> {
-        let router = Router::new(&spec, &contract).map_err(MergeError::Spec)?;
+        let mut router = Router::new(&spec, &contract).map_err(MergeError::Spec)?;
         let records = contract.empty_records();
         let target = spec.config.layout.target_bytes;
         let files = Files::new(spec, contract.schema(), contract.version)?;
+        router.leave_room(files.longest_name());
         let slice_weight = (target / 32).clamp(4 * 1024, 4 * 1024 * 1024);
         Ok(Self {
             reader: RecordReader::new(&records, contract.unknown_fields, contract.duplicate_keys),

@@ -78,12 +78,17 @@ fn values_become_escaped_segments() {
 #[test]
 fn empty_and_null_share_a_file_but_keep_their_values() {
     let spec = routed(&[("v", "string")], vec![level("p_v", "v", PartitionTransform::Identity)]);
-    let run = merge(&spec, &[b"{\"v\":\"\"}\n{\"v\":\"a\"}\n{\"v\":null}\n{}\n{\"v\":\"a\"}\n"]);
+    let hive = "__HIVE_DEFAULT_PARTITION__";
+    let text = format!(
+        "{{\"v\":\"\"}}\n{{\"v\":\"a\"}}\n{{\"v\":null}}\n{{}}\n{{\"v\":\"a\"}}\n{{\"v\":\"{hive}\"}}\n"
+    );
+    let run = merge(&spec, &[text.as_bytes()]);
     assert_eq!(run.files.len(), 2);
     assert_eq!(
         crate::kit::rows(&run.files[0].bytes),
-        [json!({"v": ""}), json!({"v": null}), json!({"v": null})]
+        [json!({"v": ""}), json!({"v": null}), json!({"v": null}), json!({"v": hive})]
     );
+    assert_eq!(run.files[0].finished.partition[0].value, None);
     assert_eq!(crate::kit::rows(&run.files[1].bytes), [json!({"v": "a"}), json!({"v": "a"})]);
 }
 
@@ -131,6 +136,64 @@ fn a_value_too_long_for_a_key_rejects_its_row() {
     assert_eq!(run.codes(), ["partition_too_long"]);
     assert_eq!(run.rejected[0].column.as_deref(), Some("v"));
     assert_eq!(run.rows(), [json!({"v": "a"})]);
+}
+
+#[test]
+fn a_segment_is_as_long_as_a_file_system_takes() {
+    let spec = routed(&[("v", "string")], vec![level("p", "v", PartitionTransform::Identity)]);
+    for (length, expected) in
+        [(253, Ok(255)), (254, Err("partition_too_long")), (600_000, Err("partition_too_long"))]
+    {
+        let run = merge(&spec, &[format!("{{\"v\":\"{}\"}}\n", "x".repeat(length)).as_bytes()]);
+        let segment = run.files.first().and_then(|file| file.finished.relative_key.split('/').next());
+        assert_eq!(
+            segment.map(str::len).ok_or_else(|| run.codes().concat()),
+            expected.map_err(str::to_owned)
+        );
+    }
+}
+
+/// Two levels of the record and one known in advance, and the bytes of their names and signs.
+fn three_levels(known: Option<&str>) -> (MergeSpec, usize) {
+    let key = PartitionLevel {
+        name: "k".into(),
+        source: PartitionSource::Key,
+        field: None,
+        transform: PartitionTransform::Identity,
+    };
+    let of = |name: &str, field: &str| level(name, field, PartitionTransform::Identity);
+    let mut spec = routed(&[("v", "string"), ("w", "string")], vec![of("p", "v"), key, of("q", "w")]);
+    spec.partition = vec![None, Some(KnownValue { value: known.map(str::to_owned) }), None];
+    (spec, "p=/k=/q=/".len())
+}
+
+#[test]
+fn no_key_is_longer_than_s3_takes() {
+    let null = "__HIVE_DEFAULT_PARTITION__".len();
+    let (mut spec, signs) = three_levels(Some(&"k".repeat(200)));
+    // The number of a file can have more digits than this one.
+    let name = "part-job1-4294967295.snappy.parquet".len();
+    spec.config.prefix = format!("{}/", "d".repeat(limits::KEY_BYTES - signs - 200 - name - 200 - null - 1));
+    let line = |v: usize| format!("{{\"v\":\"{}\"}}\n", "v".repeat(v));
+    let run = merge(&spec, &[line(200).as_bytes(), line(201).as_bytes()]);
+    let merged = |rows, rejected| InputVerdict::Merged { rows, rejected };
+    assert_eq!(run.verdicts, [merged(1, 0), merged(0, 1)]);
+    let key = format!("{}{}", spec.config.prefix, run.files[0].finished.relative_key);
+    assert_eq!(key.len(), limits::KEY_BYTES - 5, "five digits where ten would fit");
+    assert_eq!((run.codes(), run.rejected[0].column.as_deref()), (vec!["partition_too_long"], Some("w")));
+}
+
+#[test]
+fn objects_whose_known_key_is_too_long_are_set_aside() {
+    let (mut long_prefix, _) = three_levels(None);
+    long_prefix.config.prefix = format!("{}/", "d".repeat(1000));
+    let (long_value, _) = three_levels(Some(&"é".repeat(43)));
+    for spec in [long_prefix, long_value] {
+        let run = merge(&spec, &[b"{\"v\":\"a\"}\n", b"", b"{\"v\":1}\n"]);
+        let InputVerdict::Quarantined(quarantine) = &run.verdicts[0] else { panic!("{:?}", run.verdicts) };
+        assert_eq!((quarantine.reason.as_str(), quarantine.rows), ("key_too_long", 0));
+        assert_eq!(run.verdicts[1..], [InputVerdict::Empty, InputVerdict::Merged { rows: 0, rejected: 1 }]);
+    }
 }
 
 #[test]
