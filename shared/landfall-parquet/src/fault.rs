@@ -39,7 +39,7 @@ pub enum ViolationCode {
     PatternMismatch,
     /// A value that is not among the allowed ones.
     NotInEnum,
-    /// A record whose columns would take more than [`crate::limits::ROW_WEIGHT`].
+    /// A record whose lists, maps and keys would take more than [`crate::limits::ROW_WEIGHT`].
     RowTooLarge,
     /// A partition value longer than [`crate::limits::PARTITION_SEGMENT_BYTES`], or too long for a key of
     /// [`crate::limits::KEY_BYTES`].

@@ -17,7 +17,8 @@ pub const ISOLATED_BYTES: u64 = 64 * MIB;
 /// thousands of columns.
 pub const ISOLATED_WEIGHT: u64 = 128 * MIB;
 
-/// The most memory one record's columns may take, in bytes. Beyond it the record is rejected with `row_too_large`.
+/// The most memory that one record's lists and maps, and the keys of its open objects, may take, in bytes. Beyond it the
+/// record is rejected with `row_too_large`.
 pub const ROW_WEIGHT: u64 = 128 * MIB;
 
 /// Decoded bytes per compressed byte, beyond [`EXPANSION_FLOOR`].

@@ -1,7 +1,9 @@
 //! One record at a time: what is accepted, what is refused, where and why.
 
+use std::fmt::Write as _;
+
 use landfall_core::contract::{Column, DuplicateKeys, TimeFormat, UnknownFields, ViolationPolicy};
-use landfall_parquet::{InputVerdict, Merge, MergeError, Position, QuarantineReason, ViolationCode};
+use landfall_parquet::{InputVerdict, Merge, MergeError, Position, QuarantineReason, ViolationCode, limits};
 use serde_json::{Value, json};
 
 use crate::kit::{column, contract, merge_text, spec};
@@ -335,4 +337,22 @@ fn a_record_cannot_fill_memory_through_its_columns() {
     let run = merge_text(contract(vec![wide]), &line);
     assert_eq!(run.codes(), ["row_too_large"]);
     assert_eq!(run.rows().len(), 1);
+}
+
+#[test]
+fn a_record_cannot_fill_memory_through_keys_that_no_column_reads() {
+    let mut keys = String::new();
+    for n in 0..=limits::ROW_WEIGHT / 48 {
+        write!(keys, ",\"{n:x}\":0").unwrap();
+    }
+    for policy in [DuplicateKeys::Refuse, DuplicateKeys::LastWins] {
+        let mut ignoring = contract(vec![v("json"), column("w", "map<string, int8>")]);
+        ignoring.unknown_fields = UnknownFields::Ignore;
+        ignoring.duplicate_keys = policy;
+        let keys = keys.get(1..).unwrap();
+        let text = format!("{{{keys}}}\n{{\"v\":{{{keys}}}}}\n{{\"w\":{{{keys}}}}}\n{{\"v\":{{\"a\":1}}}}\n");
+        let run = merge_text(ignoring, &text);
+        assert_eq!(run.codes(), ["row_too_large"; 3]);
+        assert_eq!(run.rows(), [json!({"v": "{\"a\":1}", "w": null})]);
+    }
 }
