@@ -71,6 +71,13 @@ impl ViolationCode {
     }
 }
 
+impl ViolationCode {
+    /// The column of a fault, as far as its name is the contract's and not the record's.
+    pub(crate) fn contract_column(self, column: Option<&str>) -> Option<&str> {
+        column.filter(|_| self != Self::UnknownField)
+    }
+}
+
 impl fmt::Display for ViolationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -198,7 +205,8 @@ pub struct RejectedRow {
     pub byte_offset: u64,
     /// What is wrong.
     pub code: ViolationCode,
-    /// The column, where the fault belongs to one; members within it after a dot.
+    /// The column, where the fault belongs to one; members within it after a dot. Of an unknown member its path, whose last
+    /// name is the record's own: it is data to be kept, and neither `Display` nor `Debug` shows it.
     pub column: Option<String>,
     /// What exactly. Holds no content of the record.
     pub detail: String,
@@ -209,7 +217,7 @@ pub struct RejectedRow {
 impl fmt::Display for RejectedRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in line {} (byte {}) of {}", self.code, self.line, self.byte_offset, self.key)?;
-        if let Some(column) = &self.column {
+        if let Some(column) = self.code.contract_column(self.column.as_deref()) {
             write!(f, ", column {column}")?;
         }
         write!(f, ": {}", self.detail)

@@ -189,7 +189,8 @@ fn refused((code, detail): Refusal, at: usize) -> Box<Fault> {
     Fault::new(code, at, detail)
 }
 
-/// A member without a column. Its name is told when it looks like a name: it shows how a producer's form has changed.
+/// A member without a column. Its name stands in the column when it looks like one, as it shows how a producer's form has
+/// changed; never in the detail, which is logged: names can be data.
 #[cold]
 fn unknown(cursor: &Cursor<'_>, key: Text) -> Box<Fault> {
     let raw = cursor.slice(key.start, key.end);
@@ -197,12 +198,10 @@ fn unknown(cursor: &Cursor<'_>, key: Text) -> Box<Fault> {
         && raw
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$' | b' '));
-    let at = key.start - 1;
+    let fault = Fault::new(ViolationCode::UnknownField, key.start - 1, "the contract has no such member");
     match std::str::from_utf8(raw) {
-        Ok(name) if named => {
-            Fault::new(ViolationCode::UnknownField, at, format!("the contract has no member `{name}`"))
-        }
-        _ => Fault::new(ViolationCode::UnknownField, at, "the contract has no such member"),
+        Ok(name) if named => fault.within(name),
+        _ => fault,
     }
 }
 

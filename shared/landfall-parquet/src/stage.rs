@@ -187,7 +187,7 @@ impl Stage {
             byte_offset: position.byte_offset + (skipped as u64) + (fault.at as u64),
         };
         if self.contract.on_violation == ViolationPolicy::Strict {
-            let detail = match fault.column {
+            let detail = match fault.code.contract_column(fault.column.as_deref()) {
                 Some(column) => Cow::Owned(format!("column {column}: {}", fault.detail)),
                 None => fault.detail,
             };
