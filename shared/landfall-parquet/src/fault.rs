@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use landfall_core::record::RejectedRecord;
 
 /// Why a record was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -212,6 +215,28 @@ pub struct RejectedRow {
     pub detail: String,
     /// The whole line as it stands in the decoded object, without its newline. May be other than UTF-8.
     pub raw: Bytes,
+}
+
+impl RejectedRow {
+    /// The row as it is kept; `etag` is that of its input. A line that is not UTF-8 is kept as base64: it must come back as
+    /// it was staged.
+    pub fn into_record(self, etag: String) -> RejectedRecord {
+        let (raw, raw_base64) = match std::str::from_utf8(&self.raw) {
+            Ok(text) => (Some(text.to_owned()), None),
+            Err(_) => (None, Some(STANDARD.encode(&self.raw))),
+        };
+        RejectedRecord {
+            key: self.key.to_string(),
+            etag,
+            line: self.line,
+            byte_offset: self.byte_offset,
+            reason: self.code.as_str().to_owned(),
+            column: self.column,
+            detail: self.detail,
+            raw,
+            raw_base64,
+        }
+    }
 }
 
 impl fmt::Display for RejectedRow {
