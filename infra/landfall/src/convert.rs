@@ -1,18 +1,19 @@
 //! `landfall convert`: the merge engine alone, on local files, without AWS.
 //!
-//! What the chain would do with the same objects in one flush: grouped by the partition values known before reading
-//! (the time of arrival is the file's modification time), merged in the order of their paths, cut at the target size.
+//! What the chain would do with the same objects in one flush: staged under the keys the chain would stage them under,
+//! grouped by the partition values known before reading (the time of arrival is the file's modification time), merged in
+//! the order of their keys, cut at the target size.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use landfall_core::delivery::{Delivery, PinnedConfig};
 use landfall_core::plan::known_partition;
 use landfall_core::port::ListedObject;
-use landfall_core::record::{FORMAT, FlushReason, Input, Intent, KnownValue, RejectedRecord};
+use landfall_core::record::{FORMAT, FlushReason, Input, Intent, KnownValue};
 use landfall_parquet::{
     Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OutputEvent, Quarantine, RejectedRow,
 };
@@ -21,7 +22,7 @@ use crate::Finding;
 use crate::arguments;
 use crate::documents;
 use crate::error::CommandError;
-use crate::files::{InputFile, input_files, require_empty};
+use crate::files::{InputFile, input_files, require_empty, staged_keys};
 use crate::local::SHOWN;
 use crate::progress::Progress;
 use crate::screen::{Screen, grouped};
@@ -99,9 +100,13 @@ pub fn convert(
 ) -> Result<ConvertSummary, CommandError> {
     let config = delivery.pinned();
     let pin = config.hash();
-    let mut groups: BTreeMap<Vec<Option<KnownValue>>, Vec<&InputFile>> = BTreeMap::new();
-    for file in files {
-        groups.entry(known_partition(&delivery.layout, &listed(file))).or_default().push(file);
+    let keys = staged_keys(files, &[delivery])?;
+    let mut staged: Vec<Staged<'_>> =
+        files.iter().zip(keys).map(|(file, (key, _))| Staged { file, key }).collect();
+    staged.sort_by(|left, right| left.key.cmp(&right.key));
+    let mut groups: BTreeMap<Vec<Option<KnownValue>>, Vec<Staged<'_>>> = BTreeMap::new();
+    for staged in staged {
+        groups.entry(known_partition(&delivery.layout, &staged.listed())).or_default().push(staged);
     }
     let bytes = files.iter().map(|file| file.bytes).sum();
     let mut summary = ConvertSummary { inputs: (files.len() as u64, bytes), ..ConvertSummary::default() };
@@ -119,7 +124,7 @@ pub fn convert(
                 reason: FlushReason::Request,
                 partition: partition.clone(),
                 predicted: rest.len(),
-                inputs: rest.iter().map(|file| input(file)).collect(),
+                inputs: rest.iter().map(Staged::input).collect(),
             };
             let consumed = execute(&intent, &config, rest, output, &mut summary, read)?;
             rest = rest.split_at_checked(consumed.max(1)).map(|(_, rest)| rest).unwrap_or_default();
@@ -132,7 +137,7 @@ pub fn convert(
 fn execute(
     intent: &Intent,
     config: &PinnedConfig,
-    files: &[&InputFile],
+    files: &[Staged<'_>],
     output: &Path,
     summary: &mut ConvertSummary,
     read: &mut dyn FnMut(u64),
@@ -140,18 +145,17 @@ fn execute(
     // An input that fails after rows of it entered a file starts the execution again without it.
     let mut excluded: BTreeMap<usize, InputVerdict> = BTreeMap::new();
     loop {
-        let mut execution =
-            Execution { output, open: BTreeMap::new(), finished: Vec::new(), rejected: Vec::new() };
+        let mut execution = Execution::new(output);
         match execution.once(intent, config, files, &excluded, read) {
             Ok(done) => {
-                execution.write_rejected(intent)?;
+                execution.publish_rejected()?;
                 summary.decoded_bytes += done.decoded_bytes;
                 summary.rows += execution.finished.iter().map(|(_, _, rows)| rows).sum::<u64>();
                 summary.files.append(&mut execution.finished);
-                summary.rejected += execution.rejected.len() as u64;
-                for (file, verdict) in files.iter().zip(&done.verdicts) {
+                summary.rejected += execution.rejected_rows;
+                for (staged, verdict) in files.iter().zip(&done.verdicts) {
                     if let InputVerdict::Quarantined(why) = verdict {
-                        summary.quarantined.push((file.relative.clone(), why.clone()));
+                        summary.quarantined.push((staged.file.relative.clone(), why.clone()));
                     }
                 }
                 return Ok(done.verdicts.len());
@@ -178,35 +182,41 @@ struct Execution<'a> {
     output: &'a Path,
     open: BTreeMap<u32, (PathBuf, BufWriter<File>)>,
     finished: Vec<(String, u64, u64)>,
-    rejected: Vec<RejectedRow>,
+    /// Rejected rows go to a file of their own as they come: there can be more of them than memory.
+    rejected: Option<(PathBuf, BufWriter<File>)>,
+    rejected_rows: u64,
 }
 
-impl Execution<'_> {
+impl<'a> Execution<'a> {
+    fn new(output: &'a Path) -> Self {
+        Self { output, open: BTreeMap::new(), finished: Vec::new(), rejected: None, rejected_rows: 0 }
+    }
+
     fn once(
         &mut self,
         intent: &Intent,
         config: &PinnedConfig,
-        files: &[&InputFile],
+        files: &[Staged<'_>],
         excluded: &BTreeMap<usize, InputVerdict>,
         read: &mut dyn FnMut(u64),
     ) -> Result<Done, CommandError> {
         let mut merge = Merge::new(MergeSpec::for_intent(intent, config.clone()))?;
         let mut verdicts = Vec::with_capacity(files.len());
-        for (index, file) in files.iter().enumerate() {
+        for (index, staged) in files.iter().enumerate() {
             if merge.should_stop() {
                 break;
             }
             let verdict = match excluded.get(&index) {
                 Some(verdict) => verdict.clone(),
-                None => self.feed(&mut merge, index, file, read)?,
+                None => self.feed(&mut merge, index, staged.file, read)?,
             };
             self.take(merge.take_output())?;
-            self.rejected.extend(merge.take_rejected());
+            self.keep_rejected(intent, merge.take_rejected())?;
             verdicts.push(verdict);
         }
         merge.finish()?;
         self.take(merge.take_output())?;
-        self.rejected.extend(merge.take_rejected());
+        self.keep_rejected(intent, merge.take_rejected())?;
         Ok(Done { verdicts, decoded_bytes: merge.decoded_bytes() })
     }
 
@@ -272,7 +282,7 @@ impl Execution<'_> {
 
     /// Removes what this execution wrote.
     fn discard(self) -> Result<(), CommandError> {
-        let parts = self.open.into_values().map(|(path, _)| path);
+        let parts = self.open.into_values().chain(self.rejected).map(|(path, _)| path);
         let files = self.finished.iter().map(|(relative, _, _)| self.output.join(relative));
         for path in parts.chain(files) {
             fs::remove_file(&path).map_err(CommandError::io(format!("remove {}", path.display())))?;
@@ -280,49 +290,72 @@ impl Execution<'_> {
         Ok(())
     }
 
-    fn write_rejected(&self, intent: &Intent) -> Result<(), CommandError> {
-        if self.rejected.is_empty() {
+    /// Writes rejected rows down beside those of earlier inputs.
+    fn keep_rejected(&mut self, intent: &Intent, rows: Vec<RejectedRow>) -> Result<(), CommandError> {
+        if rows.is_empty() {
             return Ok(());
         }
+        let (path, writer) = if let Some(open) = self.rejected.as_mut() {
+            open
+        } else {
+            let path = self.output.join(format!("{REJECTED}.part"));
+            let attempt = format!("create {}", path.display());
+            let file = File::create_new(&path).map_err(CommandError::io(attempt))?;
+            self.rejected.insert((path, BufWriter::new(file)))
+        };
+        let attempt = || format!("write {}", path.display());
+        for row in rows {
+            let etag = intent.inputs.get(row.input).map(|input| input.etag.clone()).unwrap_or_default();
+            serde_json::to_writer(&mut *writer, &row.into_record(etag))
+                .map_err(CommandError::json(attempt()))?;
+            writer.write_all(b"\n").map_err(CommandError::io(attempt()))?;
+            self.rejected_rows += 1;
+        }
+        Ok(())
+    }
+
+    /// The execution stands: its rejected rows follow those of earlier ones.
+    fn publish_rejected(&mut self) -> Result<(), CommandError> {
+        let Some((part, mut writer)) = self.rejected.take() else { return Ok(()) };
         let path = self.output.join(REJECTED);
         let attempt = || format!("write {}", path.display());
-        let file =
+        writer.flush().map_err(CommandError::io(attempt()))?;
+        drop(writer);
+        let mut rows = File::open(&part).map_err(CommandError::io(attempt()))?;
+        let mut all =
             File::options().create(true).append(true).open(&path).map_err(CommandError::io(attempt()))?;
-        let mut writer = BufWriter::new(file);
-        for row in &self.rejected {
-            let etag = intent.inputs.get(row.input).map(|input| input.etag.clone()).unwrap_or_default();
-            let record = RejectedRecord {
-                key: row.key.to_string(),
-                etag,
-                line: row.line,
-                byte_offset: row.byte_offset,
-                reason: row.code.as_str().to_owned(),
-                column: row.column.clone(),
-                detail: row.detail.clone(),
-                raw: Some(String::from_utf8_lossy(&row.raw).into_owned()),
-                raw_base64: None,
-            };
-            serde_json::to_writer(&mut writer, &record).map_err(CommandError::json(attempt()))?;
-            writer.write_all(b"\n").map_err(CommandError::io(attempt()))?;
+        io::copy(&mut rows, &mut all).map_err(CommandError::io(attempt()))?;
+        fs::remove_file(&part).map_err(CommandError::io(format!("remove {}", part.display())))
+    }
+}
+
+/// A file, and the key the chain would stage it under.
+struct Staged<'a> {
+    file: &'a InputFile,
+    key: String,
+}
+
+impl Staged<'_> {
+    /// A local file has no entity tag; its size and time tell it from what it was before.
+    fn etag(&self) -> String {
+        format!("{:x}-{:x}", self.file.bytes, self.file.modified.as_nanosecond())
+    }
+
+    fn listed(&self) -> ListedObject {
+        ListedObject {
+            key: self.key.clone(),
+            etag: self.etag(),
+            size: self.file.bytes,
+            last_modified: self.file.modified,
         }
-        writer.flush().map_err(CommandError::io(attempt()))
     }
-}
 
-/// A local file has no entity tag; its size and time tell it from what it was before.
-fn etag(file: &InputFile) -> String {
-    format!("{:x}-{:x}", file.bytes, file.modified.as_nanosecond())
-}
-
-fn listed(file: &InputFile) -> ListedObject {
-    ListedObject {
-        key: file.relative.clone(),
-        etag: etag(file),
-        size: file.bytes,
-        last_modified: file.modified,
+    fn input(&self) -> Input {
+        Input {
+            key: self.key.clone(),
+            etag: self.etag(),
+            size: self.file.bytes,
+            last_modified: self.file.modified,
+        }
     }
-}
-
-fn input(file: &InputFile) -> Input {
-    Input { key: file.relative.clone(), etag: etag(file), size: file.bytes, last_modified: file.modified }
 }

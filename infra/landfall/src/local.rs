@@ -72,7 +72,11 @@ pub(crate) fn print(screen: &Screen, report: &Report) {
             grouped(delivery.rows)
         ));
         for row in delivery.rejected_rows.iter().take(SHOWN) {
-            screen.line(format_args!("  rejected: {}:{}: {}: {}", row.key, row.line, row.reason, row.detail));
+            let column = row.column.as_ref().map(|column| format!("{column}: ")).unwrap_or_default();
+            screen.line(format_args!(
+                "  rejected: {}:{}: {}: {column}{}",
+                row.key, row.line, row.reason, row.detail
+            ));
         }
         if delivery.rejected_rows.len() > SHOWN {
             screen.line(format_args!("  ... {} rejected rows in all", delivery.rejected_rows.len()));

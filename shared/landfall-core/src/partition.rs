@@ -6,14 +6,19 @@
 //! | `US/East` | `region=US%2FEast` |
 //! | `a=b` | `k=a%3Db` |
 //! | `..` | `k=%2E%2E` |
-//! | empty or null | `k=__HIVE_DEFAULT_PARTITION__` |
+//! | empty, null, or `__HIVE_DEFAULT_PARTITION__` | `k=__HIVE_DEFAULT_PARTITION__` |
 
 use serde::{Deserialize, Serialize};
 
 /// How Hive writes a null in a path.
 pub const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// One level of a partition: a name and its value; `None` is null (an empty text is null too, as in Hive).
+/// Whether a text is null as a partition value: nothing in a path tells it from null. Hive reads both back as null.
+pub fn is_null(value: &str) -> bool {
+    value.is_empty() || value == HIVE_NULL
+}
+
+/// One level of a partition: a name and its value; `None` is null, and so are the texts of [`is_null`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PartitionValue {
     /// The partition column's name.
@@ -78,20 +83,14 @@ pub fn path(partition: &[PartitionValue]) -> String {
 
 /// The escaped value of one level as it stands in a path.
 fn path_value(level: &PartitionValue) -> String {
-    match level.value.as_deref() {
-        None | Some("") => HIVE_NULL.to_owned(),
-        Some(value) => escape(value),
-    }
+    level.value.as_deref().filter(|value| !is_null(value)).map_or_else(|| HIVE_NULL.to_owned(), escape)
 }
 
 /// The values as a catalog holds them: unescaped, with Hive's text for null.
 pub fn catalog_values(partition: &[PartitionValue]) -> Vec<String> {
     partition
         .iter()
-        .map(|level| match level.value.as_deref() {
-            None | Some("") => HIVE_NULL.to_owned(),
-            Some(value) => value.to_owned(),
-        })
+        .map(|level| level.value.as_deref().filter(|value| !is_null(value)).unwrap_or(HIVE_NULL).to_owned())
         .collect()
 }
 
@@ -104,10 +103,7 @@ pub fn value_in_key(key: &str, name: &str) -> Option<Option<String>> {
         if left != name {
             return None;
         }
-        if right == HIVE_NULL || right.is_empty() {
-            return Some(None);
-        }
-        unescape(right).map(Some)
+        unescape(right).map(|value| Some(value).filter(|value| !is_null(value)))
     })
 }
 
@@ -133,8 +129,10 @@ mod tests {
     #[test]
     fn null_and_empty_share_hives_name() {
         let level = |value: Option<&str>| PartitionValue { name: "k".into(), value: value.map(Into::into) };
-        assert_eq!(path(&[level(None)]), "k=__HIVE_DEFAULT_PARTITION__/");
-        assert_eq!(path(&[level(Some(""))]), "k=__HIVE_DEFAULT_PARTITION__/");
+        for null in [None, Some(""), Some(HIVE_NULL)] {
+            assert_eq!(path(&[level(null)]), "k=__HIVE_DEFAULT_PARTITION__/");
+            assert_eq!(catalog_values(&[level(null)]), [HIVE_NULL]);
+        }
     }
 
     #[test]
@@ -143,5 +141,8 @@ mod tests {
         assert_eq!(value_in_key("a/region=US%2FEast/x", "region"), Some(Some("US/East".into())));
         assert_eq!(value_in_key("a/x", "dt"), None);
         assert_eq!(value_in_key("a/dt=1", "dt"), None);
+        for null in ["k=", "k=__HIVE_DEFAULT_PARTITION__", "k=%5F_HIVE_DEFAULT_PARTITION__"] {
+            assert_eq!(value_in_key(&format!("a/{null}/x"), "k"), Some(None), "{null}");
+        }
     }
 }

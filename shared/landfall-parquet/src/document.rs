@@ -10,7 +10,7 @@ use crate::json::keys::{Keys, check};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code} at byte {byte_offset}: {detail}")]
 pub struct DocumentFault {
-    /// What is wrong: `invalid_utf8`, `invalid_json`, `too_deep` or `duplicate_key`.
+    /// What is wrong: `invalid_utf8`, `invalid_json`, `too_deep`, `duplicate_key` or `row_too_large`.
     pub code: ViolationCode,
     /// Where, in bytes from 0.
     pub byte_offset: usize,

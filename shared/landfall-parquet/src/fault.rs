@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use landfall_core::record::RejectedRecord;
 
 /// Why a record was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,9 +42,10 @@ pub enum ViolationCode {
     PatternMismatch,
     /// A value that is not among the allowed ones.
     NotInEnum,
-    /// A record whose columns would take more than [`crate::limits::ROW_WEIGHT`].
+    /// A record whose lists, maps and keys would take more than [`crate::limits::ROW_WEIGHT`].
     RowTooLarge,
-    /// Partition values too long for a key.
+    /// A partition value longer than [`crate::limits::PARTITION_SEGMENT_BYTES`], or too long for a key of
+    /// [`crate::limits::KEY_BYTES`].
     PartitionTooLong,
 }
 
@@ -67,6 +71,13 @@ impl ViolationCode {
             Self::RowTooLarge => "row_too_large",
             Self::PartitionTooLong => "partition_too_long",
         }
+    }
+}
+
+impl ViolationCode {
+    /// The column of a fault, as far as its name is the contract's and not the record's.
+    pub(crate) fn contract_column(self, column: Option<&str>) -> Option<&str> {
+        column.filter(|_| self != Self::UnknownField)
     }
 }
 
@@ -107,8 +118,10 @@ pub enum QuarantineReason {
     LineTooLong,
     /// More than [`crate::limits::REJECTED_ROWS`] rejected rows.
     TooManyRejected,
-    /// More than [`crate::limits::PARTITIONS`] partitions.
+    /// More than [`crate::limits::OBJECT_PARTITIONS`] partitions.
     TooManyPartitions,
+    /// What is known of its rows' keys in advance is longer than [`crate::limits::KEY_BYTES`].
+    KeyTooLong,
     /// A record breaks the contract, and its policy is `strict`.
     Violation(ViolationCode),
 }
@@ -132,6 +145,7 @@ impl QuarantineReason {
             Self::LineTooLong => "line_too_long",
             Self::TooManyRejected => "too_many_rejected",
             Self::TooManyPartitions => "too_many_partitions",
+            Self::KeyTooLong => "key_too_long",
             Self::Violation(code) => code.as_str(),
         }
     }
@@ -194,7 +208,8 @@ pub struct RejectedRow {
     pub byte_offset: u64,
     /// What is wrong.
     pub code: ViolationCode,
-    /// The column, where the fault belongs to one; members within it after a dot.
+    /// The column, where the fault belongs to one; members within it after a dot. Of an unknown member its path, whose last
+    /// name is the record's own: it is data to be kept, and neither `Display` nor `Debug` shows it.
     pub column: Option<String>,
     /// What exactly. Holds no content of the record.
     pub detail: String,
@@ -202,10 +217,32 @@ pub struct RejectedRow {
     pub raw: Bytes,
 }
 
+impl RejectedRow {
+    /// The row as it is kept; `etag` is that of its input. A line that is not UTF-8 is kept as base64: it must come back as
+    /// it was staged.
+    pub fn into_record(self, etag: String) -> RejectedRecord {
+        let (raw, raw_base64) = match std::str::from_utf8(&self.raw) {
+            Ok(text) => (Some(text.to_owned()), None),
+            Err(_) => (None, Some(STANDARD.encode(&self.raw))),
+        };
+        RejectedRecord {
+            key: self.key.to_string(),
+            etag,
+            line: self.line,
+            byte_offset: self.byte_offset,
+            reason: self.code.as_str().to_owned(),
+            column: self.column,
+            detail: self.detail,
+            raw,
+            raw_base64,
+        }
+    }
+}
+
 impl fmt::Display for RejectedRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in line {} (byte {}) of {}", self.code, self.line, self.byte_offset, self.key)?;
-        if let Some(column) = &self.column {
+        if let Some(column) = self.code.contract_column(self.column.as_deref()) {
             write!(f, ", column {column}")?;
         }
         write!(f, ": {}", self.detail)

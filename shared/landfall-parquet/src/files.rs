@@ -294,6 +294,11 @@ impl Files {
         Ok(seq)
     }
 
+    /// The length of the longest name a file can have: all variables but the number have one length within a job.
+    pub(crate) fn longest_name(&self) -> usize {
+        self.name(u32::MAX).len()
+    }
+
     /// The name of a file, with its ending.
     fn name(&self, seq: u32) -> String {
         let digest = |purpose: &str| Sha256::digest(format!("{}/{purpose}/{seq}", self.intent_hash));
@@ -390,9 +395,10 @@ fn properties(spec: &MergeSpec, version: u32) -> Result<WriterProperties, MergeE
         .build())
 }
 
-/// What every file says it was created by.
+/// What every file says it was created by. Readers ask this for defects of known writers, and parquet-java distrusts the
+/// statistics of a file whose text has not this form.
 pub(crate) fn created_by() -> String {
-    format!("landfall engine {ENGINE_FORMAT}")
+    format!("landfall version {ENGINE_FORMAT} (build engine-{ENGINE_FORMAT})")
 }
 
 fn hex(bytes: &[u8], count: usize) -> String {
@@ -415,4 +421,18 @@ fn uuid(digest: &[u8]) -> String {
         text.push_str(&hex(&[byte], 1));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_writer_is_named_as_parquet_java_reads_it() {
+        // `VersionParser.FORMAT` of parquet-java: application, version, build.
+        let format = r"\A(.*?)\s+version\s*(?:([^(]*?)\s*(?:\(\s*build\s*([^)]*?)\s*\))?)?\z";
+        let created_by = super::created_by();
+        let found = regex::Regex::new(format).unwrap().captures(&created_by).expect("it is read");
+        let parts: Vec<&str> =
+            found.iter().skip(1).map(|part| part.map_or("", |part| part.as_str())).collect();
+        assert_eq!(parts, ["landfall", "1", "engine-1"]);
+    }
 }

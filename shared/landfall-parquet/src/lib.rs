@@ -27,6 +27,7 @@ mod decode;
 mod document;
 mod fault;
 mod files;
+mod footer;
 mod json;
 pub mod limits;
 mod lines;

@@ -17,7 +17,8 @@ pub const ISOLATED_BYTES: u64 = 64 * MIB;
 /// thousands of columns.
 pub const ISOLATED_WEIGHT: u64 = 128 * MIB;
 
-/// The most memory one record's columns may take, in bytes. Beyond it the record is rejected with `row_too_large`.
+/// The most memory that one record's lists and maps, and the keys of its open objects, may take, in bytes. Beyond it the
+/// record is rejected with `row_too_large`.
 pub const ROW_WEIGHT: u64 = 128 * MIB;
 
 /// Decoded bytes per compressed byte, beyond [`EXPANSION_FLOOR`].
@@ -35,11 +36,17 @@ pub const REJECTED_ROWS: u64 = 200_000;
 /// The most bytes of rejected rows of one object. With more of them the object is quarantined as a whole.
 pub const REJECTED_BYTES: u64 = 128 * MIB;
 
-/// The most partitions of one merge. An object with rows of more of them is quarantined.
+/// The most partitions of one merge. It takes no further input from where one more could exceed this.
 pub const PARTITIONS: usize = 20_000;
 
-/// The longest partition path taken from a record, escaped, in bytes: a key has at most 1,024.
-pub const PARTITION_PATH_BYTES: usize = 512;
+/// The most partitions of one object. With rows of more of them it is quarantined, whatever else is merged with it.
+pub const OBJECT_PARTITIONS: usize = PARTITIONS / 2;
+
+/// The longest key of a published file, in bytes: S3's limit.
+pub const KEY_BYTES: usize = 1024;
+
+/// The longest segment of a partition path, `name=value` escaped, in bytes: what local file systems take as a name.
+pub const PARTITION_SEGMENT_BYTES: usize = 255;
 
 /// How many files are open at once. A row of one more partition closes the file of the partition that was least recently
 /// written to, in the order of the row stream. Spilling such rows to ephemeral storage instead, so that partitions

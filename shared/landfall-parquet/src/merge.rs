@@ -39,7 +39,6 @@ pub struct Merge {
     rejected: Vec<RejectedRow>,
     rows: u64,
     decoded_bytes: u64,
-    stop_after_bytes: Option<u64>,
     /// Set when the merge ended, in whatever way.
     over: bool,
 }
@@ -61,17 +60,8 @@ impl Merge {
     /// [`MergeError::Contract`] and [`MergeError::Spec`]: permanent for the job.
     pub fn new(spec: MergeSpec) -> Result<Self, MergeError> {
         let contract = CompiledContract::new(&spec.config.contract)?;
-        let stop_after_bytes = spec.stop_after_bytes;
         let stage = Stage::new(spec, contract)?;
-        Ok(Self {
-            stage,
-            input: None,
-            rejected: Vec::new(),
-            rows: 0,
-            decoded_bytes: 0,
-            stop_after_bytes,
-            over: false,
-        })
+        Ok(Self { stage, input: None, rejected: Vec::new(), rows: 0, decoded_bytes: 0, over: false })
     }
 
     /// Begins the next input.
@@ -179,14 +169,11 @@ impl Merge {
         std::mem::take(&mut self.rejected)
     }
 
-    /// Between two inputs: whether the job has what it was planned for. Without routing by record that is when a file has
-    /// been finished and no row waits for another; with it, when `stop_after_bytes` is reached.
+    /// Between two inputs: whether the merge must end here, so that the inputs left over are planned again. Without routing
+    /// by record that is when a file has been finished and no row waits for another; with it, when one more input could
+    /// exceed [`crate::limits::PARTITIONS`].
     pub fn should_stop(&self) -> bool {
-        if self.stage.by_record() {
-            self.stop_after_bytes.is_some_and(|bytes| self.predicted_bytes() >= bytes)
-        } else {
-            self.stage.is_complete()
-        }
+        self.stage.is_complete()
     }
 
     /// The bytes of all files so far, those of open ones estimated. Rows that still wait to be written, a few MB of

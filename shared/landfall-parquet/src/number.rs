@@ -8,8 +8,15 @@
 //! | `1.005` | `wrong_type` | the nearest | `inexact` |
 //! | `1.50000` | `wrong_type` | 1.5 | 1.50 |
 //! | `9007199254740993` | that | `inexact` | `out_of_range` |
+//! | `9007199254740993.0`, `9.007199254740993e15` | `wrong_type` | `inexact` | `out_of_range` |
+//! | `1e23` | `wrong_type` | 1e23 | `out_of_range` |
+//! | `100000000000000000000000` | `out_of_range` | `inexact` | `out_of_range` |
 //! | `1e400` | `wrong_type` | `out_of_range` | `out_of_range` |
 //! | `1e-400` | `wrong_type` | `out_of_range` | `inexact` |
+//!
+//! A whole number enters a float column only as itself. One written with a fraction or an exponent may also be the shortest
+//! text of a float, as `1e23` is of 99999999999999991611392: so floats are written by everybody's JSON, and the column
+//! reads back as that text. An integer literal may not: nobody says that it was a float.
 
 use crate::fault::ViolationCode;
 
@@ -19,7 +26,8 @@ pub(crate) type Refusal = (ViolationCode, &'static str);
 const TOO_LARGE: Refusal = (ViolationCode::OutOfRange, "the number is outside the range of the type");
 const TOO_SMALL: Refusal =
     (ViolationCode::OutOfRange, "the number is too small for the type: it would become zero");
-const NOT_EXACT: Refusal = (ViolationCode::Inexact, "the integer has no exact binary floating point value");
+const NOT_EXACT: Refusal =
+    (ViolationCode::Inexact, "the whole number has no exact binary floating point value");
 const TOO_FINE: Refusal = (ViolationCode::Inexact, "the number has more fraction digits than the column");
 
 /// The magnitude of an integer literal without its sign; `None` beyond 64 bits.
@@ -58,7 +66,7 @@ fn is_nonzero(literal: &[u8]) -> bool {
     literal.iter().take_while(|byte| !matches!(byte, b'e' | b'E')).any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
-/// A number literal as the nearest `f64`; an integer literal must be exact.
+/// A number literal as the nearest `f64`; a whole number must be exact.
 pub(crate) fn float64(literal: &[u8], integer: bool) -> Result<f64, Refusal> {
     let text = std::str::from_utf8(literal).unwrap_or_default();
     let value: f64 = text.parse().map_err(|_| TOO_LARGE)?;
@@ -68,14 +76,14 @@ pub(crate) fn float64(literal: &[u8], integer: bool) -> Result<f64, Refusal> {
     if value == 0.0 && is_nonzero(literal) {
         return Err(TOO_SMALL);
     }
-    // Every integer of up to 15 digits is exact.
-    if integer && literal.len() > 15 && format!("{value:.0}") != text {
+    // Every integer of up to 15 digits is exact, and so many digits are the shortest text of every float near them.
+    if literal.len() > 15 && !keeps(literal, integer, || format!("{value:.0}"), || format!("{value:e}")) {
         return Err(NOT_EXACT);
     }
     Ok(value)
 }
 
-/// A number literal as the nearest `f32`; an integer literal must be exact.
+/// A number literal as the nearest `f32`; a whole number must be exact.
 pub(crate) fn float32(literal: &[u8], integer: bool) -> Result<f32, Refusal> {
     let text = std::str::from_utf8(literal).unwrap_or_default();
     let value: f32 = text.parse().map_err(|_| TOO_LARGE)?;
@@ -85,46 +93,88 @@ pub(crate) fn float32(literal: &[u8], integer: bool) -> Result<f32, Refusal> {
     if value == 0.0 && is_nonzero(literal) {
         return Err(TOO_SMALL);
     }
-    if integer && literal.len() > 7 && format!("{value:.0}") != text {
+    // As for `f64`, with 6 digits.
+    if literal.len() > 6 && !keeps(literal, integer, || format!("{value:.0}"), || format!("{value:e}")) {
         return Err(NOT_EXACT);
     }
     Ok(value)
 }
 
+/// Whether a float keeps the literal it was read from: `exact` is all of its whole part, `shortest` its shortest text.
+fn keeps(literal: &[u8], integer: bool, exact: impl Fn() -> String, shortest: impl Fn() -> String) -> bool {
+    if integer {
+        return exact().as_bytes() == literal;
+    }
+    let wanted = Digits::of(literal);
+    // Of a number with a fraction the nearest float is all there is.
+    wanted.shift < 0
+        || wanted.same(&Digits::of(shortest().as_bytes()))
+        || wanted.same(&Digits::of(exact().as_bytes()))
+}
+
+/// A number literal taken apart: its value is `digits` times ten to the power of `shift`.
+struct Digits<'a> {
+    negative: bool,
+    mantissa: &'a [u8],
+    /// Where among the digits of the mantissa its significant ones begin, and how many there are: none of zero.
+    first: usize,
+    significant: usize,
+    shift: i64,
+}
+
+impl<'a> Digits<'a> {
+    fn of(literal: &'a [u8]) -> Self {
+        let (negative, literal) = match literal.strip_prefix(b"-") {
+            Some(rest) => (true, rest),
+            None => (false, literal),
+        };
+        let exponent_at = literal.iter().position(|byte| matches!(byte, b'e' | b'E'));
+        let (mantissa, exponent) = match exponent_at.and_then(|at| literal.split_at_checked(at)) {
+            Some((mantissa, exponent)) => (mantissa, signed_exponent(exponent.get(1..).unwrap_or_default())),
+            None => (literal, 0),
+        };
+        let fraction = mantissa.iter().position(|byte| *byte == b'.').map_or(0, |at| mantissa.len() - at - 1);
+        let digits = || mantissa.iter().filter(|byte| **byte != b'.');
+        let total = digits().count();
+        let Some(first) = digits().position(|digit| *digit != b'0') else {
+            return Self { negative, mantissa, first: 0, significant: 0, shift: 0 };
+        };
+        let last = total - digits().rev().position(|digit| *digit != b'0').unwrap_or(0);
+        let shift = exponent.saturating_sub(as_i64(fraction)).saturating_add(as_i64(total - last));
+        Self { negative, mantissa, first, significant: last - first, shift }
+    }
+
+    /// The significant digits.
+    fn digits(&self) -> impl Iterator<Item = u8> {
+        let digits = self.mantissa.iter().filter(|byte| **byte != b'.').map(|byte| byte & 15);
+        digits.skip(self.first).take(self.significant)
+    }
+
+    fn same(&self, other: &Digits<'_>) -> bool {
+        self.negative == other.negative && self.shift == other.shift && self.digits().eq(other.digits())
+    }
+}
+
 /// A number literal times ten to the power of `scale`, exactly.
 pub(crate) fn decimal(literal: &[u8], precision: u8, scale: u8) -> Result<i128, Refusal> {
-    let (negative, literal) = match literal.strip_prefix(b"-") {
-        Some(rest) => (true, rest),
-        None => (false, literal),
-    };
-    let exponent_at = literal.iter().position(|byte| matches!(byte, b'e' | b'E'));
-    let (mantissa, exponent) = match exponent_at.and_then(|at| literal.split_at_checked(at)) {
-        Some((mantissa, exponent)) => (mantissa, signed_exponent(exponent.get(1..).unwrap_or_default())),
-        None => (literal, 0),
-    };
-    let fraction = mantissa.iter().position(|byte| *byte == b'.').map_or(0, |at| mantissa.len() - at - 1);
-    // value = digits * 10^shift, in units of the scale
-    let mut shift = exponent.saturating_add(i64::from(scale)).saturating_sub(as_i64(fraction));
-    let digits = || mantissa.iter().filter(|byte| **byte != b'.').map(|byte| byte & 15);
-    let total = digits().count();
-    let Some(first) = digits().position(|digit| digit != 0) else { return Ok(0) };
-    let last = total - digits().rev().position(|digit| digit != 0).unwrap_or(0);
-    shift = shift.saturating_add(as_i64(total - last));
-    let significant = last - first;
+    let digits = Digits::of(literal);
+    if digits.significant == 0 {
+        return Ok(0);
+    }
+    let shift = digits.shift.saturating_add(i64::from(scale));
     if shift < 0 {
         return Err(TOO_FINE);
     }
-    if as_i64(significant).saturating_add(shift) > i64::from(precision) {
+    if as_i64(digits.significant).saturating_add(shift) > i64::from(precision) {
         return Err(TOO_LARGE);
     }
-    let value =
-        digits().skip(first).take(significant).fold(0_i128, |value, digit| value * 10 + i128::from(digit));
+    let value = digits.digits().fold(0_i128, |value, digit| value * 10 + i128::from(digit));
     // At most 38 digits, by the check above: this fits.
     let value = 10_i128
         .checked_pow(u32::try_from(shift).unwrap_or(u32::MAX))
         .and_then(|factor| value.checked_mul(factor))
         .ok_or(TOO_LARGE)?;
-    Ok(if negative { -value } else { value })
+    Ok(if digits.negative { -value } else { value })
 }
 
 /// A decimal as plain text with all digits of its scale.
@@ -196,6 +246,32 @@ mod tests {
         assert_eq!(float32(b"16777216", true), Ok(16_777_216.0));
         assert_eq!(float32(b"1e39", false), Err(TOO_LARGE));
         assert_eq!(float32(b"1e-50", false), Err(TOO_SMALL));
+    }
+
+    #[test]
+    fn whole_numbers_are_exact_however_they_are_written() {
+        for literal in
+            ["9007199254740993.0", "-9007199254740993.000", "9.007199254740993e15", "90071992547409930e-1"]
+        {
+            assert_eq!(float64(literal.as_bytes(), false), Err(NOT_EXACT), "{literal}");
+        }
+        for (literal, expected) in [
+            ("9007199254740992.0", 9_007_199_254_740_992.0),
+            ("-9.007199254740994e15", -9_007_199_254_740_994.0),
+            ("99999999999999991611392.0", 1e23),
+            ("1e23", 1e23),
+            ("1.7976931348623157e308", f64::MAX),
+            ("0.000000000000000000000e5", 0.0),
+            ("9007199254740992.5", 9_007_199_254_740_992.0),
+            ("12345678901234567.0e-10", 1_234_567.890_123_456_7),
+        ] {
+            assert_eq!(float64(literal.as_bytes(), false), Ok(expected), "{literal}");
+        }
+        assert_eq!(float64(b"100000000000000000000001e0", false), Err(NOT_EXACT));
+        assert_eq!(float32(b"16777217.0", false), Err(NOT_EXACT));
+        assert_eq!(float32(b"1.6777217e7", false), Err(NOT_EXACT));
+        assert_eq!(float32(b"16777216.0", false), Ok(16_777_216.0));
+        assert_eq!(float32(b"3.4028235e38", false), Ok(f32::MAX));
     }
 
     #[test]

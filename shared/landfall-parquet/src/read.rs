@@ -10,9 +10,11 @@ use crate::fault::{Checked, Fault, ViolationCode};
 use crate::json::keys::skip_value;
 use crate::json::text::unescape;
 use crate::json::{Cursor, Keys, Number, Text, blank_duplicates};
-use crate::limits;
 use crate::number::{self, Refusal};
 use crate::time;
+
+/// Memory for unescaped texts that is kept from one line to the next.
+const KEPT_SCRATCH: usize = 1024 * 1024;
 
 /// Reads records into columns.
 #[derive(Debug)]
@@ -31,29 +33,11 @@ struct Context {
     keys: Keys,
     /// A key or text without its escapes.
     scratch: Vec<u8>,
-    /// What the lists of this record may still cost.
-    budget: u64,
-}
-
-impl Context {
-    fn spend(&mut self, bytes: u64, at: usize) -> Checked<()> {
-        match self.budget.checked_sub(bytes) {
-            Some(rest) => {
-                self.budget = rest;
-                Ok(())
-            }
-            None => Err(Fault::new(
-                ViolationCode::RowTooLarge,
-                at,
-                "the columns of the record take too much memory",
-            )),
-        }
-    }
 }
 
 impl RecordReader {
     pub(crate) fn new(records: &StructNode, unknown: UnknownFields, duplicate_keys: DuplicateKeys) -> Self {
-        let context = Context { unknown, keys: Keys::default(), scratch: Vec::new(), budget: 0 };
+        let context = Context { unknown, keys: Keys::default(), scratch: Vec::new() };
         Self { context, duplicate_keys, record_bytes: records.slot_bytes() }
     }
 
@@ -72,7 +56,8 @@ impl RecordReader {
             return Err(Fault::new(ViolationCode::InvalidUtf8, error.valid_up_to(), "the line is not UTF-8"));
         }
         self.context.keys.clear();
-        self.context.budget = limits::ROW_WEIGHT;
+        self.context.scratch.clear();
+        self.context.scratch.shrink_to(KEPT_SCRATCH);
         let mut cursor = Cursor::new(line);
         cursor.space();
         if cursor.peek() != Some(b'{') {
@@ -80,7 +65,7 @@ impl RecordReader {
         }
         members(&mut cursor, records, &mut self.context)?;
         cursor.end()?;
-        let lists = limits::ROW_WEIGHT.saturating_sub(self.context.budget);
+        let lists = self.context.keys.spent();
         Ok(self.record_bytes.saturating_add(lists).saturating_add(line.len() as u64))
     }
 
@@ -137,7 +122,7 @@ fn members(cursor: &mut Cursor<'_>, node: &mut StructNode, context: &mut Context
                 if context.unknown == UnknownFields::Violation {
                     return Err(unknown(cursor, key));
                 }
-                context.keys.add(cursor, key);
+                context.keys.add(cursor, key)?;
                 skip_value(cursor, &mut context.keys)?;
             }
             if !cursor.another(b'}', "expected `,` or `}`")? {
@@ -204,7 +189,8 @@ fn refused((code, detail): Refusal, at: usize) -> Box<Fault> {
     Fault::new(code, at, detail)
 }
 
-/// A member without a column. Its name is told when it looks like a name: it shows how a producer's form has changed.
+/// A member without a column. Its name stands in the column when it looks like one, as it shows how a producer's form has
+/// changed; never in the detail, which is logged: names can be data.
 #[cold]
 fn unknown(cursor: &Cursor<'_>, key: Text) -> Box<Fault> {
     let raw = cursor.slice(key.start, key.end);
@@ -212,12 +198,10 @@ fn unknown(cursor: &Cursor<'_>, key: Text) -> Box<Fault> {
         && raw
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$' | b' '));
-    let at = key.start - 1;
+    let fault = Fault::new(ViolationCode::UnknownField, key.start - 1, "the contract has no such member");
     match std::str::from_utf8(raw) {
-        Ok(name) if named => {
-            Fault::new(ViolationCode::UnknownField, at, format!("the contract has no member `{name}`"))
-        }
-        _ => Fault::new(ViolationCode::UnknownField, at, "the contract has no such member"),
+        Ok(name) if named => fault.within(name),
+        _ => fault,
     }
 }
 
@@ -426,7 +410,7 @@ fn elements(cursor: &mut Cursor<'_>, list: &mut ListNode, context: &mut Context)
         cursor.leave();
     } else {
         loop {
-            context.spend(list.element_bytes, cursor.at)?;
+            context.keys.spend(list.element_bytes, cursor.at)?;
             value_or_null(cursor, &mut list.item, context).map_err(|fault| fault.within("[]"))?;
             if !cursor.another(b']', "expected `,` or `]`")? {
                 break;
@@ -451,9 +435,9 @@ fn entries(cursor: &mut Cursor<'_>, map: &mut MapNode, context: &mut Context) ->
     }
     let mark = context.keys.begin();
     loop {
-        context.spend(map.element_bytes, cursor.at)?;
+        context.keys.spend(map.element_bytes, cursor.at)?;
         let key = cursor.string()?;
-        context.keys.add(cursor, key);
+        context.keys.add(cursor, key)?;
         let raw = cursor.slice(key.start, key.end);
         if key.escaped {
             unescape(raw, &mut map.keys.bytes);

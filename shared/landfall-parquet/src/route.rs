@@ -3,7 +3,7 @@
 //! | level | value |
 //! |---|---|
 //! | known in advance (arrival, key) | from the intent |
-//! | column, `identity` | the value as text, a timestamp as `YYYY-MM-DD HH:MM:SS`; the empty text is null, as in Hive |
+//! | column, `identity` | the value as text, a timestamp as `YYYY-MM-DD HH:MM:SS`; Hive's texts for null are null |
 //! | column, `year` `month` `day` `date` | of a date or timestamp, UTC |
 //! | column, `hour` | of a timestamp, UTC |
 
@@ -42,13 +42,23 @@ struct Level {
 #[derive(Debug)]
 pub(crate) struct Router {
     levels: Vec<Level>,
+    /// What of every key is known in advance: the dataset's prefix, known levels, the longest name of a file.
+    known_bytes: usize,
+    /// Whether a known level is too long for its segment.
+    known_too_long: bool,
     by_record: bool,
     partitions: Vec<Partition>,
-    /// Partitions by the values they were made of. Only looked up, never walked.
+    /// Partitions by the values they were made of. Only looked up, never walked for what is written.
     lookup: HashMap<Vec<u8>, PartitionId>,
+    /// The input that last had a row in each partition, as a number that rises with every input.
+    seen_by: Vec<u64>,
+    /// The current input, and how many partitions its rows have.
+    input: u64,
+    of_input: usize,
     key: Vec<u8>,
     last_key: Vec<u8>,
-    last: PartitionId,
+    /// The partition of `last_key`, unless it is gone.
+    last: Option<PartitionId>,
 }
 
 /// Why a row has no partition.
@@ -77,10 +87,15 @@ impl Router {
             ));
         }
         let mut levels = Vec::new();
+        let mut known_bytes = spec.config.prefix.len();
+        let mut known_too_long = false;
         for (level, known) in layout.partitions.iter().zip(&spec.partition) {
             let source = match (level.source, known) {
                 (PartitionSource::Column, None) => column(level, contract)?,
                 (PartitionSource::Arrival | PartitionSource::Key, Some(known)) => {
+                    let segment = segment_bytes(&level.name, known.value.as_deref());
+                    known_bytes += segment + 1;
+                    known_too_long |= segment > limits::PARTITION_SEGMENT_BYTES;
                     Source::Known(known.value.clone())
                 }
                 (PartitionSource::Column, Some(_)) => {
@@ -97,13 +112,46 @@ impl Router {
         }
         Ok(Self {
             levels,
+            known_bytes,
+            known_too_long,
             by_record: layout.routes_by_record(),
             partitions: Vec::new(),
             lookup: HashMap::new(),
+            seen_by: Vec::new(),
+            input: 0,
+            of_input: 0,
             key: Vec::new(),
             last_key: Vec::new(),
-            last: 0,
+            last: None,
         })
+    }
+
+    /// Keeps room in every key for the name of a file.
+    pub(crate) fn leave_room(&mut self, name_bytes: usize) {
+        self.known_bytes += name_bytes;
+    }
+
+    /// Begins an input; answers what [`Self::forget`] takes to undo it.
+    pub(crate) fn begin(&mut self) -> usize {
+        self.input += 1;
+        self.of_input = 0;
+        self.last = None;
+        self.partitions.len()
+    }
+
+    /// Forgets the partitions that only the current input has: it is undone, and must not count against its neighbours.
+    pub(crate) fn forget(&mut self, known: usize) {
+        self.last = None;
+        if self.partitions.len() > known {
+            self.partitions.truncate(known);
+            self.seen_by.truncate(known);
+            self.lookup.retain(|_, id| *id < known);
+        }
+    }
+
+    /// Whether one more input could bring the merge beyond its bound of partitions.
+    pub(crate) fn is_full(&self) -> bool {
+        self.partitions.len() > limits::PARTITIONS.saturating_sub(limits::OBJECT_PARTITIONS)
     }
 
     /// Whether rows of one input can belong to several partitions.
@@ -135,54 +183,81 @@ impl Router {
                 }
             }
         }
-        if !self.partitions.is_empty() && self.key == self.last_key {
-            return Ok(self.last);
+        if let Some(last) = self.last.filter(|_| self.key == self.last_key) {
+            return Ok(last);
         }
         let id = match self.lookup.get(&self.key) {
             Some(id) => *id,
             None => self.add(records)?,
         };
+        self.count(id)?;
         self.last_key.clone_from(&self.key);
-        self.last = id;
+        self.last = Some(id);
         Ok(id)
     }
 
+    /// Counts the partitions of the current input, those that earlier inputs have too: its verdict must not depend on its
+    /// neighbours.
+    fn count(&mut self, id: PartitionId) -> Result<(), Unrouted> {
+        let Some(seen_by) = self.seen_by.get_mut(id).filter(|seen_by| **seen_by != self.input) else {
+            return Ok(());
+        };
+        *seen_by = self.input;
+        self.of_input += 1;
+        if self.of_input > limits::OBJECT_PARTITIONS {
+            let detail =
+                format!("the rows of the object have more than {} partitions", limits::OBJECT_PARTITIONS);
+            return Err(Unrouted::Object(Stop::quarantine(QuarantineReason::TooManyPartitions, detail)));
+        }
+        Ok(())
+    }
+
     fn add(&mut self, records: &StructNode) -> Result<PartitionId, Unrouted> {
+        if self.known_too_long || self.known_bytes > limits::KEY_BYTES {
+            let detail = "prefix, partition values known in advance and file name make too long a key";
+            return Err(Unrouted::Object(Stop::quarantine(QuarantineReason::KeyTooLong, detail)));
+        }
         let mut values = Partition::new();
-        let mut from_record = 0;
+        let mut key_bytes = self.known_bytes;
         for level in &self.levels {
             let value = match &level.source {
                 Source::Known(value) => value.clone(),
                 Source::Column { index, transform } => {
                     let field = records.fields.get(*index);
-                    let rendered = field.and_then(|field| render(&field.node, *transform));
-                    from_record += level.name.len()
-                        + 2
-                        + rendered.as_deref().map_or(0, |text| partition::escape(text).len());
-                    if from_record > limits::PARTITION_PATH_BYTES {
-                        let fault = Fault::new(
-                            ViolationCode::PartitionTooLong,
-                            0,
-                            "the partition values make too long a key",
-                        );
-                        return Err(Unrouted::Row(
-                            field.map(|field| field.name.clone()).iter().fold(fault, |f, n| f.within(n)),
-                        ));
+                    let value = match field.map_or(Value::Null, |field| value(&field.node, *transform)) {
+                        // Escaping never shortens: a value as long as a line is not even escaped.
+                        Value::Text(text) if text.len() > limits::PARTITION_SEGMENT_BYTES => None,
+                        _ => Some(field.and_then(|field| render(&field.node, *transform))),
+                    };
+                    let segment = value
+                        .as_ref()
+                        .map_or(usize::MAX, |value| segment_bytes(&level.name, value.as_deref()));
+                    key_bytes = key_bytes.saturating_add(segment).saturating_add(1);
+                    if segment > limits::PARTITION_SEGMENT_BYTES || key_bytes > limits::KEY_BYTES {
+                        let detail = "the partition value makes too long a key";
+                        let fault = Fault::new(ViolationCode::PartitionTooLong, 0, detail);
+                        return Err(Unrouted::Row(match field {
+                            Some(field) => fault.within(&field.name),
+                            None => fault,
+                        }));
                     }
-                    rendered
+                    value.flatten()
                 }
             };
             values.push(PartitionValue { name: level.name.clone(), value });
         }
-        if self.partitions.len() >= limits::PARTITIONS {
-            let detail = format!("the rows of the merge have more than {} partitions", limits::PARTITIONS);
-            return Err(Unrouted::Object(Stop::quarantine(QuarantineReason::TooManyPartitions, detail)));
-        }
         let id = self.partitions.len();
         self.partitions.push(values);
+        self.seen_by.push(0);
         self.lookup.insert(self.key.clone(), id);
         Ok(id)
     }
+}
+
+/// The length of a level's segment of the path, without its slash.
+fn segment_bytes(name: &str, value: Option<&str>) -> usize {
+    let value = value.filter(|value| !partition::is_null(value));
+    name.len() + 1 + value.map_or(partition::HIVE_NULL.len(), |value| partition::escape(value).len())
 }
 
 /// A level whose value comes from a column: the transform must fit the type.
@@ -221,7 +296,8 @@ fn column(level: &PartitionLevel, contract: &CompiledContract) -> Result<Source,
 fn value(node: &Node, transform: PartitionTransform) -> Value<'_> {
     let number = match node {
         Node::Text(texts) => {
-            return texts.last().filter(|text| !text.is_empty()).map_or(Value::Null, Value::Text);
+            let null = |text: &[u8]| text.is_empty() || text == partition::HIVE_NULL.as_bytes();
+            return texts.last().filter(|text| !null(text)).map_or(Value::Null, Value::Text);
         }
         Node::Bool(values) => values.last().map(i128::from),
         Node::Int { values, .. } | Node::Time { values, .. } => values.last().map(i128::from),

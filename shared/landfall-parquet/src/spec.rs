@@ -21,8 +21,6 @@ pub struct MergeSpec {
     pub planned_at: Timestamp,
     /// The partition values known in advance: one entry per level of the layout, `None` where the record decides.
     pub partition: Vec<Option<KnownValue>>,
-    /// For layouts routed by the record: [`crate::Merge::should_stop`] answers true from so many predicted bytes on.
-    pub stop_after_bytes: Option<u64>,
 }
 
 impl MergeSpec {
@@ -34,7 +32,6 @@ impl MergeSpec {
             intent_hash: intent.hash(),
             planned_at: intent.planned_at,
             partition: intent.partition.clone(),
-            stop_after_bytes: None,
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Rows {
     key: Arc<str>,
     /// How many rows of earlier inputs wait before the first one of this.
     mark: usize,
+    /// How many partitions earlier inputs have.
+    partitions: usize,
     pub(crate) accepted: u64,
     pub(crate) rejected: Vec<RejectedRow>,
     pub(crate) rejected_count: u64,
@@ -63,10 +65,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// Nothing waits, no file is open.
     pub(crate) fn new(spec: MergeSpec, contract: CompiledContract) -> Result<Self, MergeError> {
-        let router = Router::new(&spec, &contract).map_err(MergeError::Spec)?;
+        let mut router = Router::new(&spec, &contract).map_err(MergeError::Spec)?;
         let records = contract.empty_records();
         let target = spec.config.layout.target_bytes;
         let files = Files::new(spec, contract.schema(), contract.version)?;
+        router.leave_room(files.longest_name());
         let slice_weight = (target / 32).clamp(4 * 1024, 4 * 1024 * 1024);
         Ok(Self {
             reader: RecordReader::new(&records, contract.unknown_fields, contract.duplicate_keys),
@@ -85,11 +88,12 @@ impl Stage {
     }
 
     /// Begins an input: its rows come after those that wait.
-    pub(crate) fn begin(&self, input: InputInfo) -> Rows {
+    pub(crate) fn begin(&mut self, input: InputInfo) -> Rows {
         Rows {
             index: input.index,
             key: input.key.into(),
             mark: self.waiting.len(),
+            partitions: self.router.begin(),
             accepted: 0,
             rejected: Vec::new(),
             rejected_count: 0,
@@ -100,13 +104,12 @@ impl Stage {
         }
     }
 
-    /// Whether rows of one input can belong to several partitions.
-    pub(crate) fn by_record(&self) -> bool {
-        self.router.by_record()
-    }
-
-    /// Whether a file is finished, and no row waits for another.
+    /// Whether no further input is wanted. Where the record decides, files of many partitions fill at their own pace: only
+    /// the bound of partitions ends the merge. Otherwise it is done when a file is finished and no row waits for another.
     pub(crate) fn is_complete(&self) -> bool {
+        if self.router.by_record() {
+            return self.router.is_full();
+        }
         self.files.finished() > 0 && self.files.none_open() && self.waiting.is_empty()
     }
 
@@ -184,7 +187,7 @@ impl Stage {
             byte_offset: position.byte_offset + (skipped as u64) + (fault.at as u64),
         };
         if self.contract.on_violation == ViolationPolicy::Strict {
-            let detail = match fault.column {
+            let detail = match fault.code.contract_column(fault.column.as_deref()) {
                 Some(column) => Cow::Owned(format!("column {column}: {}", fault.detail)),
                 None => fault.detail,
             };
@@ -226,6 +229,8 @@ impl Stage {
                 *waiting = waiting.saturating_sub(weight);
             }
         }
+        self.partition_weights.split_off(&rows.partitions);
+        self.router.forget(rows.partitions);
     }
 
     /// An input ended well: writes what is worth it, and ends files that are full.

@@ -1,15 +1,17 @@
 //! The check of a staged file before it is published: from its footer alone, without reading a data page.
 //!
-//! The bytes come back from a bucket that others can write to, so nothing in them is trusted and no panic of the Parquet
-//! reader leaves this module.
+//! The bytes come back from a bucket that others can write to, so nothing in them is trusted: their shape is checked before
+//! the Parquet reader sees them, and no panic of that reader leaves this module.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use landfall_core::contract::Contract;
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+use parquet::schema::types::SchemaDescriptor;
 
+use crate::footer::{Misshapen, check_shape};
 use crate::schema::arrow_schema;
 
 /// The bytes at the end of a file that say how long its footer is.
@@ -72,7 +74,7 @@ pub fn footer_bytes(last_eight: &[u8]) -> Result<u64, ValidateError> {
 ///
 /// # Errors
 /// When the footer cannot be read, its schema is not exactly the contract's, its row groups do not add up, or a column
-/// chunk lies outside the file. Permanent: the file is never published.
+/// chunk or an index of one lies outside the file. Permanent: the file is never published.
 pub fn check_footer(
     footer: &[u8],
     file_bytes: u64,
@@ -90,20 +92,24 @@ pub fn check_footer(
         return Err(ValidateError::Tail("its length is above that of the file"));
     }
     let data_end = file_bytes - wanted;
+    let expected = ArrowSchemaConverter::new()
+        .convert(&arrow_schema(contract))
+        .map_err(|error| ValidateError::Schema(error.to_string()))?;
+    check_shape(metadata, expected.root_schema()).map_err(|what| match what {
+        Misshapen::Form(what) => ValidateError::Footer(what.to_owned()),
+        Misshapen::Schema(what) => ValidateError::Schema(what.to_owned()),
+    })?;
     catch_unwind(AssertUnwindSafe(|| {
         let metadata = ParquetMetaDataReader::decode_metadata(metadata)
             .map_err(|error| ValidateError::Footer(error.to_string()))?;
-        check_schema(&metadata, contract)?;
+        check_schema(&metadata, &expected)?;
         check_row_groups(&metadata, data_end)?;
         summary(&metadata)
     }))
     .unwrap_or_else(|_| Err(ValidateError::Footer("the Parquet reader gave up".to_owned())))
 }
 
-fn check_schema(metadata: &ParquetMetaData, contract: &Contract) -> Result<(), ValidateError> {
-    let expected = ArrowSchemaConverter::new()
-        .convert(&arrow_schema(contract))
-        .map_err(|error| ValidateError::Schema(error.to_string()))?;
+fn check_schema(metadata: &ParquetMetaData, expected: &SchemaDescriptor) -> Result<(), ValidateError> {
     let found = metadata.file_metadata().schema_descr();
     if expected.root_schema() == found.root_schema() {
         return Ok(());
@@ -125,17 +131,45 @@ fn check_row_groups(metadata: &ParquetMetaData, data_end: u64) -> Result<(), Val
         }
         rows = rows.checked_add(group.num_rows()).ok_or_else(|| inconsistent("the rows do not add up"))?;
         for column in group.columns() {
-            let first = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
-            let start = u64::try_from(first.min(column.data_page_offset())).unwrap_or(0);
-            let end =
-                u64::try_from(column.compressed_size()).ok().and_then(|length| start.checked_add(length));
-            if start < MAGIC.len() as u64 || end.is_none_or(|end| end > data_end) {
-                return Err(inconsistent("a column chunk lies outside the file"));
-            }
+            check_chunk(column, group.num_rows(), data_end).map_err(inconsistent)?;
         }
     }
     if rows != metadata.file_metadata().num_rows() {
         return Err(inconsistent("the row groups do not have the rows of the file"));
+    }
+    Ok(())
+}
+
+fn check_chunk(column: &ColumnChunkMetaData, rows: i64, data_end: u64) -> Result<(), &'static str> {
+    if column.file_path().is_some() {
+        return Err("a column chunk lies in another file");
+    }
+    let within = |start: i64, length: i64| {
+        let start = u64::try_from(start).ok().filter(|start| *start >= MAGIC.len() as u64);
+        let end = start.zip(u64::try_from(length).ok()).and_then(|(start, length)| start.checked_add(length));
+        end.is_some_and(|end| end <= data_end)
+    };
+    let first = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+    let start = first.min(column.data_page_offset());
+    if !within(start, column.compressed_size()) || !within(column.data_page_offset(), 0) {
+        return Err("a column chunk lies outside the file");
+    }
+    let indexes = [
+        (column.column_index_offset(), column.column_index_length()),
+        (column.offset_index_offset(), column.offset_index_length()),
+        (column.bloom_filter_offset(), column.bloom_filter_length()),
+    ];
+    for index in indexes {
+        match index {
+            (None, None) => {}
+            (Some(start), Some(length)) if within(start, length.into()) => {}
+            _ => return Err("an index of a column chunk lies outside the file"),
+        }
+    }
+    // A value of a list or map has a row with others; every other column has one value for each row.
+    let values = column.num_values();
+    if values < rows || (column.column_descr().max_rep_level() == 0 && values != rows) {
+        return Err("a column chunk has not a value for each row");
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! The merge engine on local files.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
 use landfall::{ConvertSummary, convert, input_files};
 use landfall_core::delivery::Delivery;
+use landfall_core::layout::{PartitionLevel, PartitionSource, PartitionTransform};
 
 use crate::{CUT_GZIP, delivery, line, write};
 
@@ -69,4 +71,87 @@ fn every_file_is_converted_however_many_targets_they_fill() {
     assert_eq!(summary.rows, 40_000);
     assert!(summary.files.len() > 1, "{:?}", summary.files);
     assert_eq!(everything(output.path()).len(), summary.files.len());
+}
+
+/// The rejected rows of a conversion.
+fn rejected(output: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(output.join("_rejected.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn rejected_lines_are_kept_to_the_byte() {
+    let (input, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(input.path(), "1.jsonl", b"{\"id\":\"\xff\xfe\"}\n");
+    write(input.path(), "2.jsonl", "{\"id\":\"\u{e9}\"}\n");
+    assert_eq!(run(&delivery("sales"), input.path(), output.path()).rejected, 2);
+    let rejected = rejected(output.path());
+    assert_eq!(
+        (rejected[0]["raw"].as_str(), rejected[0]["raw_base64"].as_str()),
+        (None, Some("eyJpZCI6Iv/+In0="))
+    );
+    assert_eq!(
+        (rejected[1]["raw"].as_str(), rejected[1]["raw_base64"].as_str()),
+        (Some("{\"id\":\"é\"}"), None)
+    );
+}
+
+#[test]
+fn partitions_of_the_key_are_those_of_the_staged_key() {
+    let (input, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut by_key = delivery("sales");
+    by_key.source.prefix = "acme/region=eu/".into();
+    let level = |name: &str| PartitionLevel {
+        name: name.into(),
+        source: PartitionSource::Key,
+        field: None,
+        transform: PartitionTransform::Identity,
+    };
+    by_key.layout.partitions = vec![level("region"), level("shop")];
+    write(input.path(), "shop=1/a.jsonl", line(1, 1));
+    write(input.path(), "acme/region=eu/shop=2/a.jsonl", line(2, 1));
+    let summary = run(&by_key, input.path(), output.path());
+    let folders: Vec<&str> =
+        summary.files.iter().map(|(path, _, _)| path.rsplit_once('/').unwrap().0).collect();
+    assert_eq!(folders, ["region=eu/shop=1", "region=eu/shop=2"]);
+}
+
+#[test]
+fn a_value_longer_than_a_name_of_a_file_rejects_its_row_alone() {
+    let (input, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut text = delivery("sales");
+    text.contract.columns[1].data_type = "string".parse().unwrap();
+    text.layout.partitions[0].field = Some("price".into());
+    let line = |price: &str| format!("{{\"id\":1,\"price\":\"{price}\",\"day\":\"2026-05-01\"}}\n");
+    let most = "x".repeat(255 - "dt=".len());
+    write(input.path(), "a.jsonl", line("a") + &line(&"é".repeat(90)) + &line(&most));
+    let summary = run(&text, input.path(), output.path());
+    assert_eq!((summary.rows, summary.files.len()), (2, 2));
+    assert_eq!(rejected(output.path())[0]["reason"], "partition_too_long");
+}
+
+#[test]
+fn a_conversion_that_starts_again_leaves_nothing_of_its_first_attempt() {
+    let (input, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(input.path(), "1.jsonl", format!("{}bad\n", line(1, 1)));
+    // Too large to be checked as a whole, with rows in files when it turns out to have too many partitions.
+    let mut large = line(2, 2).trim_end().to_owned();
+    large.push_str(&" ".repeat(1 << 20));
+    let mut body = format!("{large}\n").repeat(70) + "bad\n";
+    for n in 0..10_001 {
+        let (year, month, day) = (1900 + n / 336, n / 28 % 12 + 1, n % 28 + 1);
+        writeln!(body, "{{\"id\":{n},\"day\":\"{year}-{month:02}-{day:02}\"}}").unwrap();
+    }
+    write(input.path(), "2.jsonl", body);
+    write(input.path(), "3.jsonl", format!("{}bad\n", line(3, 1)));
+    let summary = run(&delivery("sales"), input.path(), output.path());
+    let [(file, why)] = summary.quarantined.as_slice() else { panic!("{:?}", summary.quarantined) };
+    assert_eq!((file.as_str(), why.reason.as_str()), ("2.jsonl", "too_many_partitions"));
+    assert_eq!((summary.rows, summary.rejected), (2, 2));
+    let keys: Vec<serde_json::Value> =
+        rejected(output.path()).into_iter().map(|row| row["key"].clone()).collect();
+    assert_eq!(keys, ["1.jsonl", "3.jsonl"]);
+    let left: Vec<String> = everything(output.path()).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(left.len(), summary.files.len() + 1, "{left:?}");
+    assert!(left.iter().all(|path| !path.contains(".part")), "{left:?}");
 }

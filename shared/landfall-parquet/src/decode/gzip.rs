@@ -103,6 +103,7 @@ impl Gzip {
         // Mostly the header lies in one chunk: nothing to gather.
         if self.gathered.is_empty()
             && let Header::Complete(length) = header_length(rest)
+            && length <= limits::GZIP_HEADER_BYTES
         {
             *rest = rest.get(length..).unwrap_or_default();
             self.begin_data();

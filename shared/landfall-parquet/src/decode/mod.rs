@@ -22,6 +22,10 @@ pub(crate) use zstd::Zstd;
 /// Decoded bytes handed over at once.
 const OUT_BYTES: usize = 64 * 1024;
 
+/// Staged bytes decoded at once. A codec that fails gives nothing of what it decoded in the same call, so the calls must
+/// not depend on how the object was sliced.
+const IN_BYTES: usize = 64 * 1024;
+
 /// How many bytes tell all kinds apart.
 const HEAD_BYTES: usize = 10;
 
@@ -85,6 +89,8 @@ impl Head {
 pub(crate) struct Decoder {
     head: Head,
     codec: Option<Codec>,
+    /// Bytes of the next piece, as long as it is not complete.
+    piece: Vec<u8>,
     /// Staged bytes taken so far.
     taken: u64,
     check: Check,
@@ -109,7 +115,13 @@ struct Check {
 impl Check {
     /// Hands decoded bytes on, within the limits. `taken` is what was read for them.
     fn pass(&mut self, mut bytes: &[u8], taken: u64, end: bool, sink: &mut Sink<'_>) -> Result<(), Stop> {
+        let room = limits::OBJECT_BYTES.saturating_sub(self.decoded);
         self.decoded = self.decoded.saturating_add(bytes.len() as u64);
+        if !self.compressed {
+            // What is within the limit comes first, so that the rows seen do not depend on how the object was sliced.
+            let within = usize::try_from(room).ok().and_then(|room| bytes.get(..room));
+            sink(within.unwrap_or(bytes))?;
+        }
         if self.decoded > limits::OBJECT_BYTES {
             return Err(Stop::quarantine(
                 QuarantineReason::ObjectTooLarge,
@@ -117,7 +129,7 @@ impl Check {
             ));
         }
         if !self.compressed {
-            return sink(bytes);
+            return Ok(());
         }
         let allowed = taken.saturating_mul(limits::EXPANSION_RATIO).max(limits::EXPANSION_FLOOR);
         if self.decoded > allowed {
@@ -152,7 +164,7 @@ fn unsupported(name: &'static str) -> Stop {
 impl Decoder {
     pub(crate) fn new() -> Self {
         let check = Check { decoded: 0, inner: Head::new(), compressed: true };
-        Self { head: Head::new(), codec: None, taken: 0, check }
+        Self { head: Head::new(), codec: None, piece: Vec::new(), taken: 0, check }
     }
 
     /// Decoded bytes so far.
@@ -165,7 +177,34 @@ impl Decoder {
         if self.codec.is_none() {
             self.begin(&mut chunk, false, sink)?;
         }
-        self.feed(chunk, sink)
+        if matches!(self.codec, Some(Codec::Plain)) {
+            return self.feed(chunk, sink);
+        }
+        if !self.piece.is_empty() {
+            let wanted = IN_BYTES.saturating_sub(self.piece.len());
+            let (taken, rest) = chunk.split_at_checked(wanted).unwrap_or((chunk, &[]));
+            self.piece.extend_from_slice(taken);
+            chunk = rest;
+            if self.piece.len() < IN_BYTES {
+                return Ok(());
+            }
+            self.feed_piece(sink)?;
+        }
+        while let Some((piece, rest)) = chunk.split_at_checked(IN_BYTES) {
+            self.feed(piece, sink)?;
+            chunk = rest;
+        }
+        self.piece.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// Decodes the gathered bytes.
+    fn feed_piece(&mut self, sink: &mut Sink<'_>) -> Result<(), Stop> {
+        let mut piece = std::mem::take(&mut self.piece);
+        self.feed(&piece, sink)?;
+        piece.clear();
+        self.piece = piece;
+        Ok(())
     }
 
     /// The object ends here.
@@ -173,6 +212,7 @@ impl Decoder {
         if self.codec.is_none() {
             self.begin(&mut &[][..], true, sink)?;
         }
+        self.feed_piece(sink)?;
         match &mut self.codec {
             Some(Codec::Gzip(gzip)) => gzip.finish()?,
             Some(Codec::Zstd(zstd)) => zstd.finish()?,

@@ -6,9 +6,20 @@ use std::ops::Range;
 use super::scan::{Cursor, Text};
 use super::text::unescape;
 use crate::fault::{Checked, Fault, ViolationCode};
+use crate::limits;
 
 /// Up to this many keys of an object are compared one by one; more are sorted.
 const FEW: usize = 12;
+
+/// What an open key costs: itself, and its place while keys are sorted.
+const KEY_BYTES: u64 = 48;
+
+/// What a repeated member costs.
+const REPEATED_BYTES: u64 = 16;
+
+/// Keys and bytes of keys whose memory is kept from one line to the next; a line with more gives it back.
+const KEPT_KEYS: usize = 16 * 1024;
+const KEPT_BYTES: usize = 1024 * 1024;
 
 /// One key of an object that is still open.
 #[derive(Debug)]
@@ -29,6 +40,8 @@ pub(crate) struct Keys {
     open: Vec<Key>,
     arena: Vec<u8>,
     order: Vec<usize>,
+    /// What the record may still cost in memory, its keys among it.
+    budget: u64,
     /// When set, repeated members are gathered here instead of being faults.
     repeated: Option<Vec<Range<usize>>>,
 }
@@ -41,10 +54,32 @@ pub(crate) struct Mark {
 }
 
 impl Keys {
-    /// Forgets everything, as a fault leaves open objects behind.
+    /// Begins a record: forgets everything, as a fault leaves open objects behind.
     pub(crate) fn clear(&mut self) {
         self.open.clear();
         self.arena.clear();
+        self.open.shrink_to(KEPT_KEYS);
+        self.order.clear();
+        self.order.shrink_to(KEPT_KEYS);
+        self.arena.shrink_to(KEPT_BYTES);
+        self.budget = limits::ROW_WEIGHT;
+    }
+
+    /// What the record has cost so far, its closed objects' keys given back.
+    pub(crate) fn spent(&self) -> u64 {
+        limits::ROW_WEIGHT.saturating_sub(self.budget)
+    }
+
+    /// Takes memory for the record.
+    #[inline]
+    pub(crate) fn spend(&mut self, bytes: u64, at: usize) -> Checked<()> {
+        match self.budget.checked_sub(bytes) {
+            Some(rest) => {
+                self.budget = rest;
+                Ok(())
+            }
+            None => Err(Fault::new(ViolationCode::RowTooLarge, at, "the record takes too much memory")),
+        }
     }
 
     /// Begins an object.
@@ -53,7 +88,9 @@ impl Keys {
     }
 
     /// Notes a key of the innermost object.
-    pub(crate) fn add(&mut self, cursor: &Cursor<'_>, key: Text) {
+    pub(crate) fn add(&mut self, cursor: &Cursor<'_>, key: Text) -> Checked<()> {
+        let at = key.start.saturating_sub(1);
+        self.spend(KEY_BYTES, at)?;
         let (start, end) = if key.escaped {
             let start = self.arena.len();
             unescape(cursor.slice(key.start, key.end), &mut self.arena);
@@ -61,8 +98,8 @@ impl Keys {
         } else {
             (key.start, key.end)
         };
-        let at = key.start.saturating_sub(1);
         self.open.push(Key { at, comma: 0, start, end, in_arena: key.escaped });
+        Ok(())
     }
 
     fn comma(&mut self, at: usize) {
@@ -81,16 +118,17 @@ impl Keys {
 
     /// Ends the object that began at `mark`.
     pub(crate) fn end(&mut self, cursor: &Cursor<'_>, mark: Mark) -> Checked<()> {
-        let keys = self.open.get(mark.keys..).unwrap_or_default();
-        if keys.len() > 1 {
+        let count = self.open.len().saturating_sub(mark.keys);
+        if count > 1 {
             if self.repeated.is_some() {
-                self.gather(cursor, mark);
+                self.gather(cursor, mark)?;
             } else if let Some(at) = self.first_repeated(cursor, mark) {
                 return Err(Fault::new(ViolationCode::DuplicateKey, at, "a key stands twice in an object"));
             }
         }
         self.open.truncate(mark.keys);
         self.arena.truncate(mark.arena);
+        self.budget = self.budget.saturating_add(KEY_BYTES.saturating_mul(count as u64));
         Ok(())
     }
 
@@ -119,7 +157,7 @@ impl Keys {
     }
 
     /// Notes every member whose key comes again later, up to and with its comma.
-    fn gather(&mut self, cursor: &Cursor<'_>, mark: Mark) {
+    fn gather(&mut self, cursor: &Cursor<'_>, mark: Mark) -> Checked<()> {
         let order = self.sorted(cursor, mark);
         let mut found: Vec<Range<usize>> = Vec::new();
         for pair in order.windows(2) {
@@ -130,9 +168,12 @@ impl Keys {
             }
         }
         self.order = order;
+        let at = found.first().map_or(0, |member| member.start);
+        self.spend(REPEATED_BYTES.saturating_mul(found.len() as u64), at)?;
         if let Some(repeated) = &mut self.repeated {
             repeated.append(&mut found);
         }
+        Ok(())
     }
 
     /// The keys since `mark`, by bytes, then by place.
@@ -180,7 +221,7 @@ pub(crate) fn skip_value(cursor: &mut Cursor<'_>, keys: &mut Keys) -> Checked<()
             let mark = keys.begin();
             loop {
                 let key = cursor.string()?;
-                keys.add(cursor, key);
+                keys.add(cursor, key)?;
                 cursor.space();
                 cursor.expect(b':', "expected `:`")?;
                 cursor.space();
@@ -225,6 +266,8 @@ pub(crate) fn blank_duplicates(line: &[u8]) -> Checked<Option<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn check(line: &str, expected: Result<(), (ViolationCode, usize)>) {
@@ -292,6 +335,39 @@ mod tests {
         check(&format!("{{{}}}", many.join(",")), Ok(()));
         let line = format!("{{{},\"k77\":1,\"k3\":1}}", many.join(","));
         check(&line, twice(line.find("\"k77\":1,").unwrap()));
+    }
+
+    #[test]
+    fn keys_have_their_share_of_the_memory_of_a_record() {
+        let most = usize::try_from(limits::ROW_WEIGHT / KEY_BYTES).unwrap();
+        let object = |keys: usize| {
+            let mut line = String::from("{");
+            for n in 0..keys {
+                write!(line, "\"{n:x}\":0,").unwrap();
+            }
+            line.pop();
+            line + "}"
+        };
+        let (fits, exceeds) = (object(most), object(most + 1));
+        let mut keys = Keys::default();
+        assert_eq!(super::check(fits.as_bytes(), &mut keys), Ok(()));
+        assert_eq!(keys.spent(), 0, "closed objects hold no key");
+        assert!(keys.open.capacity() >= most);
+        let refused = super::check(exceeds.as_bytes(), &mut keys).map_err(|fault| fault.code);
+        assert_eq!(refused, Err(ViolationCode::RowTooLarge));
+        let refused = blank_duplicates(exceeds.as_bytes()).map_err(|fault| fault.code);
+        assert_eq!(refused, Err(ViolationCode::RowTooLarge));
+        assert_eq!(super::check(b"{}", &mut keys), Ok(()));
+        assert!(keys.open.capacity() <= KEPT_KEYS && keys.order.capacity() <= KEPT_KEYS);
+        // Many objects of a few keys need room for those of one.
+        let many = format!("[{}0]", "{\"a\":1,\"b\":2},".repeat(2_000_000));
+        check(&many, Ok(()));
+        // Members to be blanked are kept until the end.
+        let twice = format!("[{}0]", "{\"\":1,\"\":2},".repeat(most * 3 + 1));
+        assert_eq!(
+            blank_duplicates(twice.as_bytes()).map_err(|fault| fault.code),
+            Err(ViolationCode::RowTooLarge)
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Gzip and zstd: what is read whole, what is refused and as what.
 
-use landfall_parquet::{InputVerdict, MergeSpec};
+use std::fmt::Write as _;
+
+use landfall_parquet::{InputVerdict, MergeSpec, limits};
+use proptest::prelude::*;
 use serde_json::json;
 
 use crate::kit::{column, contract, gzip, merge, merge_slices, spec};
@@ -171,4 +174,82 @@ fn a_line_without_end_is_refused() {
     assert_eq!(quarantine.reason.as_str(), "line_too_long");
     assert_eq!(quarantine.position.map(|position| (position.line, position.byte_offset)), Some((3, 16)));
     assert_eq!(run.rows(), [json!({"v": 3})]);
+}
+
+#[test]
+fn the_header_of_a_gzip_member_has_a_limit_however_it_is_sliced() {
+    let one = gzip(ONE);
+    let named = |length: usize| {
+        let name = "n".repeat(length - 10 - 1);
+        [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 255][..], name.as_bytes(), &[0], &one[10..]].concat()
+    };
+    for (length, expected) in
+        [(limits::GZIP_HEADER_BYTES, Ok(2)), (limits::GZIP_HEADER_BYTES + 1, Err("gzip_header"))]
+    {
+        check(&named(length), expected);
+        check(&[&one[..], &named(length)].concat(), expected.map(|rows| rows + 2));
+    }
+}
+
+/// Slices of these lengths, over and over.
+fn slices<'a>(mut rest: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
+    let mut slices = Vec::new();
+    for length in lengths.iter().cycle() {
+        let (slice, after) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
+        slices.push(slice);
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    slices
+}
+
+/// A line for each number, the numbers scattered so that they compress badly.
+fn scattered(lines: u64) -> Vec<u8> {
+    let mut text = String::new();
+    let mut state = 1_u64;
+    for _ in 0..lines {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        writeln!(text, "{{\"v\":{}}}", state >> 16).unwrap();
+    }
+    text.into_bytes()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// The verdict, and the rows seen before it, are those of the bytes.
+    #[test]
+    fn slices_do_not_matter_to_what_is_corrupt(
+        small: bool,
+        members: bool,
+        codec in 0..3_u8,
+        place in 0..10_000_usize,
+        flip in 0..=255_u8,
+        cut in prop::bool::weighted(0.3),
+        lengths in prop::collection::vec(1_usize..100_000, 1..20),
+    ) {
+        let text = scattered(if small { 200 } else { 30_000 });
+        let encode = |text: &[u8]| match codec {
+            0 => gzip(text),
+            1 => zstd::bulk::compress(text, 3).unwrap(),
+            _ => text.to_vec(),
+        };
+        let mut bytes = encode(&text);
+        if members {
+            bytes.extend(encode(&text));
+        }
+        let at = place * bytes.len() / 10_000;
+        bytes[at] ^= flip;
+        if cut {
+            bytes.truncate(at);
+        }
+        let whole = merge(&numbers(), &[&bytes]);
+        for sliced in [slices(&bytes, &[1]), slices(&bytes, &lengths), slices(&bytes, &[64 * 1024, 1])] {
+            let sliced = merge_slices(&numbers(), &[sliced]).unwrap();
+            prop_assert_eq!(&whole.verdicts, &sliced.verdicts);
+            prop_assert!(whole == sliced);
+        }
+    }
 }

@@ -74,7 +74,6 @@ pub(crate) fn spec(contract: Contract) -> MergeSpec {
         intent_hash: "ab".repeat(32),
         planned_at: "2026-05-19T10:15:00Z".parse().unwrap(),
         partition: Vec::new(),
-        stop_after_bytes: None,
     }
 }
 

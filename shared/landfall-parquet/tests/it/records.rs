@@ -1,7 +1,9 @@
 //! One record at a time: what is accepted, what is refused, where and why.
 
+use std::fmt::Write as _;
+
 use landfall_core::contract::{Column, DuplicateKeys, TimeFormat, UnknownFields, ViolationPolicy};
-use landfall_parquet::{InputVerdict, Merge, MergeError, Position, QuarantineReason, ViolationCode};
+use landfall_parquet::{InputVerdict, Merge, MergeError, Position, QuarantineReason, ViolationCode, limits};
 use serde_json::{Value, json};
 
 use crate::kit::{column, contract, merge_text, spec};
@@ -45,6 +47,7 @@ fn values_arrive_unchanged_or_not_at_all() {
     check(&v("uint64"), "-1", Err(("out_of_range", 5)));
     check(&v("float64"), "0.1", Ok(json!(0.1)));
     check(&v("float64"), "9007199254740993", Err(("inexact", 5)));
+    check(&v("float64"), "9007199254740993.0", Err(("inexact", 5)));
     check(&v("float64"), "1e400", Err(("out_of_range", 5)));
     check(&v("float64"), "NaN", Err(("invalid_json", 5)));
     check(&v("float64"), "-Infinity", Err(("invalid_json", 6)));
@@ -134,15 +137,26 @@ fn nested_values_keep_their_nulls() {
 #[test]
 fn faults_name_the_column_and_keep_the_record_out_of_the_message() {
     let columns = vec![column("a", "struct<b: list<struct<c: int8>>>"), column("m", "map<string, int8>")];
-    let text = "{\"a\":{\"b\":[{\"c\":1},{\"c\":\"secret\"}]}}\n{\"m\":{\"secret\":300}}\n{\"secret\\u0021\":1}\n{\"sec\":1}\n";
-    let run = merge_text(contract(columns), text);
+    let text = "{\"a\":{\"b\":[{\"c\":1},{\"c\":\"secret\"}]}}\n{\"m\":{\"secret\":300}}\n{\"secret\\u0021\":1}\n{\"secret_name\":1}\n{\"a\":{\"secret_name\":1}}\n";
+    let mut strict = contract(columns);
+    let run = merge_text(strict.clone(), text);
     let columns: Vec<Option<&str>> = run.rejected.iter().map(|row| row.column.as_deref()).collect();
-    assert_eq!(columns, [Some("a.b.[].c"), Some("m.{}"), None, None]);
+    assert_eq!(columns, [Some("a.b.[].c"), Some("m.{}"), None, Some("secret_name"), Some("a.secret_name")]);
     for row in &run.rejected {
         assert!(!row.detail.contains("secret"), "{row}");
         assert!(!format!("{row:?}").contains("secret"), "{row:?}");
     }
-    assert!(run.rejected[3].detail.contains("`sec`"));
+    // Nor may the reason of a whole object.
+    for (member, detail) in [
+        ("{\"secret_name\":1}", "the contract has no such member"),
+        ("{\"a\":{\"secret_name\":1}}", "the contract has no such member"),
+        ("{\"m\":{\"secret\":300}}", "column m.{}: the number is outside the range of the type"),
+    ] {
+        strict.on_violation = ViolationPolicy::Strict;
+        let run = merge_text(strict.clone(), member);
+        let InputVerdict::Quarantined(quarantine) = &run.verdicts[0] else { panic!("{:?}", run.verdicts) };
+        assert_eq!(quarantine.detail, detail);
+    }
 }
 
 #[test]
@@ -335,4 +349,22 @@ fn a_record_cannot_fill_memory_through_its_columns() {
     let run = merge_text(contract(vec![wide]), &line);
     assert_eq!(run.codes(), ["row_too_large"]);
     assert_eq!(run.rows().len(), 1);
+}
+
+#[test]
+fn a_record_cannot_fill_memory_through_keys_that_no_column_reads() {
+    let mut keys = String::new();
+    for n in 0..=limits::ROW_WEIGHT / 48 {
+        write!(keys, ",\"{n:x}\":0").unwrap();
+    }
+    for policy in [DuplicateKeys::Refuse, DuplicateKeys::LastWins] {
+        let mut ignoring = contract(vec![v("json"), column("w", "map<string, int8>")]);
+        ignoring.unknown_fields = UnknownFields::Ignore;
+        ignoring.duplicate_keys = policy;
+        let keys = keys.get(1..).unwrap();
+        let text = format!("{{{keys}}}\n{{\"v\":{{{keys}}}}}\n{{\"w\":{{{keys}}}}}\n{{\"v\":{{\"a\":1}}}}\n");
+        let run = merge_text(ignoring, &text);
+        assert_eq!(run.codes(), ["row_too_large"; 3]);
+        assert_eq!(run.rows(), [json!({"v": "{\"a\":1}", "w": null})]);
+    }
 }

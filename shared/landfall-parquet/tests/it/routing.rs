@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use landfall_core::layout::{PartitionLevel, PartitionSource, PartitionTransform};
 use landfall_core::record::KnownValue;
-use landfall_parquet::{Merge, MergeSpec, limits};
+use landfall_parquet::{Flow, InputInfo, InputVerdict, Merge, MergeSpec, limits};
 use serde_json::{Value, json};
 
 use crate::kit::{column, contract, level, lines, merge, spec};
@@ -78,12 +78,17 @@ fn values_become_escaped_segments() {
 #[test]
 fn empty_and_null_share_a_file_but_keep_their_values() {
     let spec = routed(&[("v", "string")], vec![level("p_v", "v", PartitionTransform::Identity)]);
-    let run = merge(&spec, &[b"{\"v\":\"\"}\n{\"v\":\"a\"}\n{\"v\":null}\n{}\n{\"v\":\"a\"}\n"]);
+    let hive = "__HIVE_DEFAULT_PARTITION__";
+    let text = format!(
+        "{{\"v\":\"\"}}\n{{\"v\":\"a\"}}\n{{\"v\":null}}\n{{}}\n{{\"v\":\"a\"}}\n{{\"v\":\"{hive}\"}}\n"
+    );
+    let run = merge(&spec, &[text.as_bytes()]);
     assert_eq!(run.files.len(), 2);
     assert_eq!(
         crate::kit::rows(&run.files[0].bytes),
-        [json!({"v": ""}), json!({"v": null}), json!({"v": null})]
+        [json!({"v": ""}), json!({"v": null}), json!({"v": null}), json!({"v": hive})]
     );
+    assert_eq!(run.files[0].finished.partition[0].value, None);
     assert_eq!(crate::kit::rows(&run.files[1].bytes), [json!({"v": "a"}), json!({"v": "a"})]);
 }
 
@@ -134,6 +139,64 @@ fn a_value_too_long_for_a_key_rejects_its_row() {
 }
 
 #[test]
+fn a_segment_is_as_long_as_a_file_system_takes() {
+    let spec = routed(&[("v", "string")], vec![level("p", "v", PartitionTransform::Identity)]);
+    for (length, expected) in
+        [(253, Ok(255)), (254, Err("partition_too_long")), (600_000, Err("partition_too_long"))]
+    {
+        let run = merge(&spec, &[format!("{{\"v\":\"{}\"}}\n", "x".repeat(length)).as_bytes()]);
+        let segment = run.files.first().and_then(|file| file.finished.relative_key.split('/').next());
+        assert_eq!(
+            segment.map(str::len).ok_or_else(|| run.codes().concat()),
+            expected.map_err(str::to_owned)
+        );
+    }
+}
+
+/// Two levels of the record and one known in advance, and the bytes of their names and signs.
+fn three_levels(known: Option<&str>) -> (MergeSpec, usize) {
+    let key = PartitionLevel {
+        name: "k".into(),
+        source: PartitionSource::Key,
+        field: None,
+        transform: PartitionTransform::Identity,
+    };
+    let of = |name: &str, field: &str| level(name, field, PartitionTransform::Identity);
+    let mut spec = routed(&[("v", "string"), ("w", "string")], vec![of("p", "v"), key, of("q", "w")]);
+    spec.partition = vec![None, Some(KnownValue { value: known.map(str::to_owned) }), None];
+    (spec, "p=/k=/q=/".len())
+}
+
+#[test]
+fn no_key_is_longer_than_s3_takes() {
+    let null = "__HIVE_DEFAULT_PARTITION__".len();
+    let (mut spec, signs) = three_levels(Some(&"k".repeat(200)));
+    // The number of a file can have more digits than this one.
+    let name = "part-job1-4294967295.snappy.parquet".len();
+    spec.config.prefix = format!("{}/", "d".repeat(limits::KEY_BYTES - signs - 200 - name - 200 - null - 1));
+    let line = |v: usize| format!("{{\"v\":\"{}\"}}\n", "v".repeat(v));
+    let run = merge(&spec, &[line(200).as_bytes(), line(201).as_bytes()]);
+    let merged = |rows, rejected| InputVerdict::Merged { rows, rejected };
+    assert_eq!(run.verdicts, [merged(1, 0), merged(0, 1)]);
+    let key = format!("{}{}", spec.config.prefix, run.files[0].finished.relative_key);
+    assert_eq!(key.len(), limits::KEY_BYTES - 5, "five digits where ten would fit");
+    assert_eq!((run.codes(), run.rejected[0].column.as_deref()), (vec!["partition_too_long"], Some("w")));
+}
+
+#[test]
+fn objects_whose_known_key_is_too_long_are_set_aside() {
+    let (mut long_prefix, _) = three_levels(None);
+    long_prefix.config.prefix = format!("{}/", "d".repeat(1000));
+    let (long_value, _) = three_levels(Some(&"é".repeat(43)));
+    for spec in [long_prefix, long_value] {
+        let run = merge(&spec, &[b"{\"v\":\"a\"}\n", b"", b"{\"v\":1}\n"]);
+        let InputVerdict::Quarantined(quarantine) = &run.verdicts[0] else { panic!("{:?}", run.verdicts) };
+        assert_eq!((quarantine.reason.as_str(), quarantine.rows), ("key_too_long", 0));
+        assert_eq!(run.verdicts[1..], [InputVerdict::Empty, InputVerdict::Merged { rows: 0, rejected: 1 }]);
+    }
+}
+
+#[test]
 fn more_partitions_than_open_files_lose_nothing() {
     let spec = routed(&[("v", "int64"), ("n", "int64")], vec![level("p", "v", PartitionTransform::Identity)]);
     let partitions = i64::try_from(limits::OPEN_FILES).unwrap() + 30;
@@ -147,25 +210,78 @@ fn more_partitions_than_open_files_lose_nothing() {
     assert_eq!(run, merge(&spec, &inputs));
 }
 
+/// A row for each of some partitions.
+fn spread(partitions: std::ops::Range<usize>) -> Vec<u8> {
+    let number = |n: usize| i64::try_from(n).unwrap();
+    lines(number(partitions.start)..number(partitions.end), |n| format!("{{\"v\":{n}}}")).into_bytes()
+}
+
+fn by_v() -> MergeSpec {
+    routed(&[("v", "int64")], vec![level("p", "v", PartitionTransform::Identity)])
+}
+
 #[test]
 fn too_many_partitions_set_the_object_aside() {
-    let spec = routed(&[("v", "int64")], vec![level("p", "v", PartitionTransform::Identity)]);
-    let text = lines(0..=i64::try_from(limits::PARTITIONS).unwrap(), |n| format!("{{\"v\":{n}}}"));
-    let run = merge(&spec, &[text.as_bytes(), b"{\"v\":5}\n"]);
-    let landfall_parquet::InputVerdict::Quarantined(quarantine) = &run.verdicts[0] else { panic!() };
+    let run = merge(&by_v(), &[&spread(0..limits::OBJECT_PARTITIONS + 1), b"{\"v\":5}\n"]);
+    let InputVerdict::Quarantined(quarantine) = &run.verdicts[0] else { panic!("{:?}", run.verdicts[0]) };
     assert_eq!(quarantine.reason.as_str(), "too_many_partitions");
     assert_eq!(run.rows(), [json!({"v": 5})]);
 }
 
+/// Feeds inputs until the merge is to stop; answers their verdicts.
+fn feed(merge: &mut Merge, inputs: &[Vec<u8>]) -> Vec<InputVerdict> {
+    let mut verdicts = Vec::new();
+    for (index, input) in inputs.iter().enumerate() {
+        if merge.should_stop() {
+            break;
+        }
+        merge.begin_input(InputInfo { index, key: "k".into(), size: input.len() as u64 }).unwrap();
+        if merge.push(input).unwrap() == Flow::More {
+            merge.take_output();
+        }
+        verdicts.push(merge.end_input().unwrap());
+    }
+    verdicts
+}
+
 #[test]
-fn a_routed_merge_stops_when_it_is_told_to() {
-    let mut spec = routed(&[("v", "int64")], vec![level("p", "v", PartitionTransform::Identity)]);
-    spec.stop_after_bytes = Some(1);
-    spec.config.layout.target_bytes = 1;
-    let mut merge = Merge::new(spec).unwrap();
-    assert!(!merge.should_stop());
-    merge.begin_input(landfall_parquet::InputInfo { index: 0, key: "k".into(), size: 8 }).unwrap();
-    assert_eq!(merge.push(b"{\"v\":1}\n").unwrap(), landfall_parquet::Flow::More);
-    merge.end_input().unwrap();
+fn partitions_of_an_object_set_aside_do_not_count_against_its_neighbours() {
+    let too_many = spread(0..limits::OBJECT_PARTITIONS + 1);
+    let most = spread(50_000..50_000 + limits::OBJECT_PARTITIONS);
+    let mut merge = Merge::new(by_v()).unwrap();
+    let inputs = [too_many.clone(), too_many.clone(), too_many, b"{\"v\":1}\n".to_vec(), most];
+    let verdicts = feed(&mut merge, &inputs);
+    let set_aside: Vec<bool> =
+        verdicts.iter().map(|verdict| matches!(verdict, InputVerdict::Quarantined(_))).collect();
+    assert_eq!(set_aside, [true, true, true, false, false]);
+    merge.finish().unwrap();
+    assert_eq!(merge.rows(), 1 + limits::OBJECT_PARTITIONS as u64);
+}
+
+#[test]
+fn an_undone_input_leaves_its_partitions_to_nobody() {
+    let good = b"{\"v\":1}\n{\"v\":7}\n".to_vec();
+    let mut merge = Merge::new(by_v()).unwrap();
+    merge.begin_input(InputInfo { index: 0, key: "k".into(), size: 8 }).unwrap();
+    assert_eq!(merge.push(b"{\"v\":7}\n{\"v\":7}\n").unwrap(), Flow::More);
+    merge.drop_input().unwrap();
+    assert_eq!(feed(&mut merge, &[good]), [InputVerdict::Merged { rows: 2, rejected: 0 }]);
+    merge.finish().unwrap();
+    let files = crate::kit::files(merge.take_output());
+    let keys: Vec<&str> = files.iter().map(|file| file.finished.relative_key.as_str()).collect();
+    assert_eq!(keys, ["p=1/part-job1-00000.snappy.parquet", "p=7/part-job1-00001.snappy.parquet"]);
+}
+
+#[test]
+fn a_merge_stops_before_an_input_could_exceed_its_partitions() {
+    let size = limits::OBJECT_PARTITIONS;
+    let inputs = [spread(0..1), spread(0..size), spread(0..size + 1), spread(size..2 * size), spread(0..1)];
+    let mut merge = Merge::new(by_v()).unwrap();
+    let verdicts = feed(&mut merge, &inputs);
+    // The third alone has too many; after the fourth there is no room for one more object. The last is not consumed.
+    assert_eq!(verdicts.len(), 4);
+    assert!(matches!(verdicts[2], InputVerdict::Quarantined(_)));
+    assert_eq!(verdicts[3], InputVerdict::Merged { rows: size as u64, rejected: 0 });
     assert!(merge.should_stop());
+    merge.finish().unwrap();
 }
