@@ -191,7 +191,7 @@ FAULTS = (
     (lambda record: record.update(currency="USD"), "not_in_enum", "currency"),
     (lambda record: record.pop("title"), "missing_value", "title"),
     (lambda record: record.update(scraped_at="19.05.2026 10:15"), "invalid_format", "scraped_at"),
-    (lambda record: record.update(surprise=True), "unknown_field", None),
+    (lambda record: record.update(surprise=True), "unknown_field", "surprise"),
     (lambda record: record.update(stock_quantity=-1), "out_of_range", "stock_quantity"),
 )
 

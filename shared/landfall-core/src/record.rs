@@ -411,7 +411,7 @@ pub struct RejectedRecord {
     pub byte_offset: u64,
     /// Machine-readable reason.
     pub reason: String,
-    /// The column, where one is at fault.
+    /// The column at fault, or the member that no column names. It may come from the record: never put it into a log.
     pub column: Option<String>,
     /// What exactly.
     pub detail: String,
