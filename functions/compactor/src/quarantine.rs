@@ -8,7 +8,7 @@ use landfall_core::error::PortError;
 use landfall_core::keys;
 use landfall_core::ledger::Ledger;
 use landfall_core::port::{Bucket, Condition, CopyOutcome, ObjectAttributes, ObjectStore};
-use landfall_core::record::{Input, RejectedRecord};
+use landfall_core::record::Input;
 use landfall_parquet::{Quarantine, RejectedRow};
 
 use crate::error::WorkError;
@@ -42,21 +42,7 @@ impl<'a, S: ObjectStore> QuarantineWriter<'a, S> {
     pub(crate) async fn rows(&mut self, inputs: &[Input], rows: Vec<RejectedRow>) -> Result<(), WorkError> {
         for row in rows {
             let etag = inputs.get(row.input).map(|input| input.etag.clone()).unwrap_or_default();
-            let (raw, raw_base64) = match std::str::from_utf8(&row.raw) {
-                Ok(text) => (Some(text.to_owned()), None),
-                Err(_) => (None, Some(base64(&row.raw))),
-            };
-            let record = RejectedRecord {
-                key: row.key.to_string(),
-                etag,
-                line: row.line,
-                byte_offset: row.byte_offset,
-                reason: row.code.as_str().to_owned(),
-                column: row.column,
-                detail: row.detail,
-                raw,
-                raw_base64,
-            };
+            let record = row.into_record(etag);
             let failed = |message: String| {
                 WorkError::Record(landfall_core::record::RecordError { key: self.prefix.clone(), message })
             };
@@ -147,9 +133,4 @@ impl<S> std::fmt::Debug for QuarantineWriter<'_, S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("QuarantineWriter").field("prefix", &self.prefix).finish_non_exhaustive()
     }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
