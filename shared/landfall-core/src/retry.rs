@@ -3,14 +3,20 @@
 
 use sha2::{Digest, Sha256};
 
-/// Seconds to wait after failure number `attempt` (from 1) of `who`: between 1 and
-/// `min(cap, base * 2^(attempt-1))`, spread evenly by a hash.
+/// Seconds to wait after failure number `attempt` (from 1) of `who`: see [`spread`], by a hash.
 pub fn backoff_seconds(who: &str, attempt: u32, base: u32, cap: u32) -> u32 {
-    let exponent = attempt.saturating_sub(1).min(20);
-    let ceiling = base.saturating_mul(1_u32 << exponent).clamp(1, cap.max(1));
     let digest = Sha256::new().chain_update(who.as_bytes()).chain_update(attempt.to_be_bytes()).finalize();
     let random = digest.iter().take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
-    1 + u32::try_from(random % u64::from(ceiling)).unwrap_or(0)
+    spread(attempt, base, cap, random)
+}
+
+/// Seconds until the next try: between 1 and the smaller of `cap` and `base * 2^(attempt-1)`, spread by `random`.
+/// `attempt` counts from 1. A base or cap of 0 counts as 1.
+pub fn spread(attempt: u32, base: u32, cap: u32, random: u64) -> u32 {
+    let doublings = attempt.saturating_sub(1).min(31);
+    let grown = u64::from(base.max(1)) << doublings;
+    let ceiling = grown.min(u64::from(cap.max(1)));
+    u32::try_from(1 + random % ceiling).unwrap_or(cap)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! When a message comes back: exponential, capped, with full jitter, and without a random generator.
 
-use landfall_core::hash;
+use landfall_core::{hash, retry};
 
 use crate::batch::MessageId;
 
@@ -10,10 +10,7 @@ pub const MAX_VISIBILITY_SECONDS: u32 = 43_200;
 /// Seconds until the next try: between 1 and the smaller of `cap_seconds` and `base_seconds * 2^(attempt-1)`,
 /// spread by `random`. `attempt` counts from 1. A base or cap of 0 counts as 1.
 pub fn backoff(attempt: u32, base_seconds: u32, cap_seconds: u32, random: u64) -> u32 {
-    let doublings = attempt.saturating_sub(1).min(31);
-    let grown = u64::from(base_seconds.max(1)) << doublings;
-    let ceiling = grown.min(u64::from(cap_seconds.clamp(1, MAX_VISIBILITY_SECONDS)));
-    u32::try_from(1 + random % ceiling).unwrap_or(MAX_VISIBILITY_SECONDS)
+    retry::spread(attempt, base_seconds, cap_seconds.min(MAX_VISIBILITY_SECONDS), random)
 }
 
 /// A number that differs between messages and between receives of one message, the same on every run.
