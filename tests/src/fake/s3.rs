@@ -33,7 +33,7 @@ impl World {
             .get(&request.resource)
             .ok_or_else(|| request.refuse(PortErrorKind::BucketMissing, "NoSuchBucket"))?;
         let region = match &request.principal {
-            Principal::Landfall => &self.region,
+            Principal::Landfall(_) => &self.region,
             Principal::Session(session) => &session.access.region,
         };
         if bucket.region != *region {
