@@ -25,7 +25,7 @@ async fn breaks_and_mends(breaking: impl Fn(&Scene), resource: &str, mending: im
     assert!(!hold.detail.contains("external-id-of-acme"), "{}", hold.detail);
 
     mending(&scene);
-    scene.run(3600).await;
+    scene.tick_for(60).await;
     assert_eq!(scene.delivered_ids("acme-lake"), [0, 1], "served within the hour of the repair");
     assert_eq!(scene.holds("acme-rows"), Vec::<String>::new());
     assert_eq!(scene.notices("acme").len(), 1);

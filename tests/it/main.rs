@@ -9,9 +9,11 @@
 )]
 
 mod architecture;
+mod commit;
 mod conformance;
 mod conformance_ministack;
 mod holds;
 mod parquet_rows;
 mod pipeline;
 mod scene;
+mod template;
