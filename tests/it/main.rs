@@ -13,6 +13,8 @@ mod commit;
 mod conformance;
 mod conformance_ministack;
 mod holds;
+mod merge_inputs;
+mod multipart;
 mod parquet_rows;
 mod pipeline;
 mod scene;

@@ -1,13 +1,12 @@
 //! A whole stack in process: the three real functions over the strict fake, behind queues like the template's.
 
+mod data;
 mod functions;
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::SignedDuration;
-use landfall_core::delivery::{Capabilities, Delivery};
 use landfall_core::document;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::Ledger;
@@ -20,6 +19,7 @@ use serde_json::Value;
 use testkit::fake::{Call, FakeAws, FakeStore, Fault, HOME_REGION};
 use testkit::lambda::Pipeline;
 
+pub use data::{capabilities, delivery, document, gzip, noise, rows};
 use functions::{Function, Functions, Urls};
 
 /// Timeout of all functions of the scene.
@@ -38,74 +38,6 @@ pub struct Scene {
     urls: Urls,
     compactor: Function,
     metrics: MetricsRecorder,
-}
-
-/// A delivery of `tenant` with columns `id int64` (required) and `name string`, without partitions.
-pub fn document(tenant: &str, more: &str) -> String {
-    let account = if tenant == "acme" { "222222222222" } else { "333333333333" };
-    format!(
-        r#"
-version = 1
-id = "{tenant}-rows"
-tenant = "{tenant}"
-dataset = "rows"
-[source]
-prefix = "{tenant}/rows/"
-[destination]
-role_arn = "arn:aws:iam::{account}:role/landfall-delivery"
-external_id = "external-id-of-{tenant}"
-region = "{HOME_REGION}"
-bucket = "{tenant}-lake"
-prefix = "raw/rows/"
-[contract]
-version = 3
-[[contract.column]]
-name = "id"
-type = "int64"
-nullable = false
-[[contract.column]]
-name = "name"
-type = "string"
-[layout]
-max_latency_seconds = 60
-[catalog.glue]
-database = "{tenant}_raw"
-table = "rows"
-[[notify.queue]]
-arn = "arn:aws:sqs:{HOME_REGION}:{account}:{tenant}-etl"
-{more}"#
-    )
-}
-
-/// One of the sixteen combinations of endpoint capabilities, and how a document declares it.
-pub fn capabilities(bits: u8) -> (Capabilities, String) {
-    let capabilities = Capabilities {
-        full_object_multipart_checksum: bits & 1 != 0,
-        copy_checksum: bits & 2 != 0,
-        conditional_copy: bits & 4 != 0,
-        multipart_tags: bits & 8 != 0,
-    };
-    let declared = toml::to_string(&capabilities).expect("capabilities are TOML");
-    (capabilities, format!("[destination.capabilities]\n{declared}"))
-}
-
-/// `count` records as JSON lines, ids from `first`.
-pub fn rows(first: u64, count: u64) -> String {
-    let lines: Vec<String> =
-        (first..first + count).map(|id| format!("{{\"id\":{id},\"name\":\"name {id}\"}}\n")).collect();
-    lines.concat()
-}
-
-/// The text as one gzip member.
-pub fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(text.as_bytes()).expect("writes to memory");
-    encoder.finish().expect("writes to memory")
-}
-
-/// The delivery of a document.
-pub fn delivery(text: &str) -> Delivery {
-    document::parse("test.toml", text).expect("a valid document")
 }
 
 impl Scene {
