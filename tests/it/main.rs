@@ -15,6 +15,7 @@ mod conformance_ministack;
 mod holds;
 mod merge_inputs;
 mod multipart;
+mod notices;
 mod ordered;
 mod parquet_rows;
 mod pipeline;
