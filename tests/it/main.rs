@@ -16,6 +16,7 @@ mod holds;
 mod merge_inputs;
 mod multipart;
 mod notices;
+mod observed;
 mod ordered;
 mod parquet_rows;
 mod pipeline;
