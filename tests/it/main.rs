@@ -13,6 +13,7 @@ mod commit;
 mod conformance;
 mod conformance_ministack;
 mod holds;
+mod isolated;
 mod merge_inputs;
 mod multipart;
 mod notices;
