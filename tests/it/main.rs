@@ -22,6 +22,7 @@ mod observed;
 mod ordered;
 mod parquet_rows;
 mod pipeline;
+mod privileges;
 mod races;
 mod scene;
 mod template;
