@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_core::keys::{self, RecordName};
 use landfall_core::message::Message;
+use landfall_lambda::metrics;
+use testkit::fake::Fault;
 
 use crate::scene::{Scene, document, rows};
 
@@ -98,4 +100,57 @@ async fn one_of_many_executions_decides_and_the_others_adopt_what_it_staged() {
         assert_eq!(scene.notices("acme").len(), 1, "seed {seed}");
     }
     assert!(most > 1, "no two executions ever staged a file: this test shows nothing");
+}
+
+#[tokio::test]
+async fn several_committers_of_one_intent_hold_nothing_that_one_of_them_delivered() {
+    for seed in 0..60 {
+        let mut scene = Scene::racing(&[&document("acme", "")], 4);
+        scene.block("commit");
+        scene.stage("acme/rows/1", rows(0, 5));
+        scene.deliver(&["acme-rows"]).await;
+        scene.unblock();
+        scene.aws.interleave(seed);
+        for _ in 0..4 {
+            scene.ask(&Message::commit("acme-rows", 1));
+        }
+        scene.run(120).await;
+        assert_eq!(scene.delivered_ids("acme-lake"), [0, 1, 2, 3, 4], "seed {seed}");
+        assert_eq!(scene.copies().len(), 1, "seed {seed}");
+        assert_eq!(scene.holds("acme-rows"), Vec::<String>::new(), "seed {seed}");
+        let held = scene.total(&metrics::DELIVERIES_HELD, Some("acme-rows"));
+        assert_eq!(held, 0, "seed {seed}: nobody is called for what is no failure");
+    }
+}
+
+#[tokio::test]
+async fn a_file_consumed_while_two_committers_judge_its_copy_is_no_possible_duplicate() {
+    let text = document("acme", "")
+        .replace("prefix = \"raw/rows/\"", "prefix = \"raw/rows/\"\nconsumer_deletes = true");
+    let mut scene = Scene::racing(&[&text], 2);
+    scene.aws.faults().on("CopyObject").inject(Fault::CrashAfter);
+    scene.stage("acme/rows/1", rows(0, 5));
+    scene.deliver(&["acme-rows"]).await;
+    scene.run(960).await;
+    assert_eq!(scene.delivered("acme-lake").len(), 1);
+
+    // The first is slow to look; the second finds the copy, and its client is told and consumes it.
+    let aws = scene.aws.clone();
+    aws.faults().on("HeadObject").key("raw/").inject(Fault::Pause);
+    for _ in 0..2 {
+        scene.ask(&Message::commit("acme-rows", 1));
+    }
+    let mut round = Box::pin(scene.pipe.round());
+    assert_eq!(aws.run_until_paused(&mut round).await, None);
+    for key in aws.keys("acme-lake", "raw/") {
+        aws.delete_object("acme-lake", &key);
+    }
+    aws.resume();
+    round.await;
+    scene.run(60).await;
+    assert_eq!(scene.holds("acme-rows"), Vec::<String>::new());
+    assert_eq!(scene.total(&metrics::DELIVERIES_HELD, Some("acme-rows")), 0);
+    assert_eq!(scene.copies().len(), 1);
+    assert_eq!(scene.notices("acme").len(), 1);
+    assert_eq!(scene.staged(), Vec::<String>::new());
 }
