@@ -9,9 +9,20 @@
 )]
 
 mod architecture;
+mod commit;
 mod conformance;
 mod conformance_ministack;
+mod crashes;
 mod holds;
+mod isolated;
+mod merge_inputs;
+mod multipart;
+mod notices;
+mod observed;
+mod ordered;
 mod parquet_rows;
 mod pipeline;
+mod privileges;
+mod races;
 mod scene;
+mod template;

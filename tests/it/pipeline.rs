@@ -1,6 +1,5 @@
 //! The whole chain in process: what is delivered, how it looks, and what every kind of bad input comes to.
 
-use landfall_core::delivery::Capabilities;
 use landfall_core::record::Verdict;
 use serde_json::json;
 use testkit::fake::Fault;
@@ -129,19 +128,7 @@ async fn rows_go_to_the_partition_of_their_own_value() {
 #[tokio::test]
 async fn every_combination_of_endpoint_capabilities_delivers_the_same() {
     for bits in 0..16_u8 {
-        let capabilities = Capabilities {
-            full_object_multipart_checksum: bits & 1 != 0,
-            copy_checksum: bits & 2 != 0,
-            conditional_copy: bits & 4 != 0,
-            multipart_tags: bits & 8 != 0,
-        };
-        let declared = format!(
-            "[destination.capabilities]\nfull_object_multipart_checksum = {}\ncopy_checksum = {}\nconditional_copy = {}\nmultipart_tags = {}\n",
-            capabilities.full_object_multipart_checksum,
-            capabilities.copy_checksum,
-            capabilities.conditional_copy,
-            capabilities.multipart_tags
-        );
+        let (capabilities, declared) = crate::scene::capabilities(bits);
         let mut scene = Scene::new(&[&document("acme", &declared)]);
         scene.aws.set_capabilities("acme-lake", capabilities);
         scene.stage("acme/rows/1", rows(0, 50));

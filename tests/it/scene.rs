@@ -1,28 +1,26 @@
 //! A whole stack in process: the three real functions over the strict fake, behind queues like the template's.
 
-use std::io::Write as _;
+mod data;
+mod functions;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use committer::{CommitConfig, Committer, CommitterConfig};
-use compactor::{Compactor, CompactorConfig, PlannerConfig};
-use futures::FutureExt as _;
-use futures::future::LocalBoxFuture;
 use jiff::SignedDuration;
-use landfall_core::delivery::Delivery;
 use landfall_core::document;
-use landfall_core::keys;
+use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::Ledger;
 use landfall_core::message::Message;
 use landfall_core::port::{Bucket, Clock as _, OutgoingMessage};
-use landfall_core::record::{Outcome, PlanReason, Receipt, RejectedRecord};
-use landfall_core::registry::RegistryOptions;
-use landfall_lambda::{BatchHandler, Deadline, EachMessage, Host, Invocation, MetricsRecorder};
-use notifier::{Notifier, NotifierConfig};
+use landfall_core::record::{Hold, Outcome, PlanReason, Receipt, RejectedRecord};
+use landfall_lambda::MetricsRecorder;
+use landfall_lambda::metrics::Metric;
 use serde_json::Value;
-use testkit::fake::{FakeAws, FakeQueue, FakeStore, HOME_REGION};
+use testkit::fake::{Call, FakeAws, FakeStore, Fault, HOME_REGION};
 use testkit::lambda::Pipeline;
+
+pub use data::{capabilities, delivery, document, gzip, noise, rows};
+use functions::{Function, Functions, Urls};
 
 /// Timeout of all functions of the scene.
 pub const TIMEOUT_SECONDS: u32 = 900;
@@ -38,72 +36,8 @@ pub struct Scene {
     /// The state bucket.
     pub state: Bucket,
     urls: Urls,
-}
-
-#[derive(Clone)]
-struct Urls {
-    intake: String,
-    intake_dead: String,
-    plan: String,
-    work: String,
-    commit: String,
-    notify: String,
-}
-
-/// A delivery of `tenant` with columns `id int64` (required) and `name string`, without partitions.
-pub fn document(tenant: &str, more: &str) -> String {
-    let account = if tenant == "acme" { "222222222222" } else { "333333333333" };
-    format!(
-        r#"
-version = 1
-id = "{tenant}-rows"
-tenant = "{tenant}"
-dataset = "rows"
-[source]
-prefix = "{tenant}/rows/"
-[destination]
-role_arn = "arn:aws:iam::{account}:role/landfall-delivery"
-external_id = "external-id-of-{tenant}"
-region = "{HOME_REGION}"
-bucket = "{tenant}-lake"
-prefix = "raw/rows/"
-[contract]
-version = 3
-[[contract.column]]
-name = "id"
-type = "int64"
-nullable = false
-[[contract.column]]
-name = "name"
-type = "string"
-[layout]
-max_latency_seconds = 60
-[catalog.glue]
-database = "{tenant}_raw"
-table = "rows"
-[[notify.queue]]
-arn = "arn:aws:sqs:{HOME_REGION}:{account}:{tenant}-etl"
-{more}"#
-    )
-}
-
-/// `count` records as JSON lines, ids from `first`.
-pub fn rows(first: u64, count: u64) -> String {
-    let lines: Vec<String> =
-        (first..first + count).map(|id| format!("{{\"id\":{id},\"name\":\"name {id}\"}}\n")).collect();
-    lines.concat()
-}
-
-/// The text as one gzip member.
-pub fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(text.as_bytes()).expect("writes to memory");
-    encoder.finish().expect("writes to memory")
-}
-
-/// The delivery of a document.
-pub fn delivery(text: &str) -> Delivery {
-    document::parse("test.toml", text).expect("a valid document")
+    compactor: Function,
+    metrics: MetricsRecorder,
 }
 
 impl Scene {
@@ -112,18 +46,10 @@ impl Scene {
         let aws = FakeAws::new();
         let staging = aws.create_home_bucket("staging", true);
         let state = aws.create_home_bucket("state", true);
-        let queue = |name: &str| aws.create_home_queue(name, SignedDuration::from_secs(6 * 900), 10).0;
-        let (intake, intake_dead) = aws.create_home_queue("intake", SignedDuration::from_secs(6 * 900), 10);
-        let urls = Urls {
-            intake,
-            intake_dead,
-            plan: queue("plan.fifo"),
-            work: queue("work"),
-            commit: queue("commit"),
-            notify: queue("notify"),
-        };
-        aws.change_queue(&urls.plan, |spec| spec.delay = SignedDuration::from_secs(i64::from(SLOT_SECONDS)));
-        let mut scene = Self { pipe: pipeline(&aws, &urls, &staging, &state), aws, state, urls };
+        let (urls, metrics) = (Urls::create(&aws), MetricsRecorder::default());
+        let functions = Functions::new(&aws, &urls, &staging, &state, &metrics);
+        let pipe = functions.pipeline(&aws, &urls);
+        let mut scene = Self { pipe, aws, state, urls, compactor: Arc::clone(&functions.compactor), metrics };
         for text in documents {
             scene.configure(text);
             if let Ok(delivery) = document::parse("test.toml", text) {
@@ -132,6 +58,12 @@ impl Scene {
             }
         }
         scene
+    }
+
+    /// A stack whose queues are each served by several invocations at once, interleaved at their calls.
+    pub fn racing(documents: &[&str], invocations: usize) -> Self {
+        let Self { aws, pipe, state, urls, compactor, metrics } = Self::new(documents);
+        Self { pipe: pipe.concurrency(invocations), aws, state, urls, compactor, metrics }
     }
 
     /// Puts a delivery document into the registry, as it is.
@@ -177,6 +109,45 @@ impl Scene {
         self.aws.send_body(&self.urls.intake, body).expect("the intake queue takes it");
     }
 
+    /// Asks a function for a piece of work, as the schedule does again when it stalls.
+    pub fn ask(&self, message: &Message) {
+        let queue = match message {
+            Message::Plan { .. } => &self.urls.plan,
+            Message::Merge { .. } => &self.urls.work,
+            Message::Commit { .. } => &self.urls.commit,
+            Message::Notify { .. } => &self.urls.notify,
+        };
+        self.aws.send_body(queue, &message.to_body()).expect("the queue takes it");
+    }
+
+    /// Lets nothing reach a queue (`work`, `commit`, `notify`) until [`Scene::unblock`].
+    pub fn block(&self, queue: &str) {
+        self.aws.faults().on("SendMessage").resource(queue).forever().inject(Fault::Throttle);
+    }
+
+    /// Takes every fault back.
+    pub fn unblock(&self) {
+        self.aws.faults().clear();
+    }
+
+    /// Hands every later message of the work, commit and notify queues out twice.
+    pub fn duplicate(&self) {
+        for queue in [&self.urls.work, &self.urls.commit, &self.urls.notify] {
+            self.aws.duplicate_messages(queue);
+        }
+    }
+
+    /// Gives the compactor an event, as Lambda does; its answer.
+    pub async fn invoke_compactor(&self, event: Value) -> Value {
+        (self.compactor)(event).await.expect("the compactor answers")
+    }
+
+    /// The requests that wait on the plan queue.
+    pub fn plan_requests(&self) -> Vec<Message> {
+        let bodies = self.aws.bodies(&self.urls.plan);
+        bodies.iter().map(|body| Message::parse(body).expect("our own message")).collect()
+    }
+
     /// Sends a body to each of the work, commit and notify queues.
     pub fn repeat(&self, body: &str) {
         for queue in [&self.urls.work, &self.urls.commit, &self.urls.notify] {
@@ -197,6 +168,14 @@ impl Scene {
     /// Lets time pass and messages flow.
     pub async fn run(&mut self, seconds: i64) {
         self.pipe.run_for(SignedDuration::from_secs(seconds)).await.expect("the pipeline runs");
+    }
+
+    /// Lets this many minutes pass, with the schedule's event at the start of each.
+    pub async fn tick_for(&mut self, minutes: usize) {
+        for _ in 0..minutes {
+            self.tick();
+            self.run(60).await;
+        }
     }
 
     /// Flushes every delivery and lets everything flow.
@@ -223,9 +202,39 @@ impl Scene {
         rows
     }
 
+    /// Ids of the rows of one production file, in order.
+    pub fn ids_of(&self, bucket: &str, key: &str) -> Vec<i64> {
+        let file = self.aws.object(bucket, key).expect("the file");
+        crate::parquet_rows::read(&file.body).into_iter().map(|(id, _)| id).collect()
+    }
+
     /// Ids of all delivered rows, sorted.
     pub fn delivered_ids(&self, bucket: &str) -> Vec<i64> {
         self.delivered_rows(bucket).into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// What stands below the hidden prefix of a client's bucket, uploads under way included.
+    pub fn temps(&self, bucket: &str) -> Vec<String> {
+        let mut keys = self.aws.keys(bucket, "_tmp/");
+        keys.extend(self.aws.uploads(bucket));
+        keys
+    }
+
+    /// The copies to production keys that were asked for.
+    pub fn copies(&self) -> Vec<Call> {
+        let mut calls = self.aws.calls_of("CopyObject");
+        calls.retain(|call| call.resource.ends_with("-lake"));
+        calls
+    }
+
+    /// The sum of a metric over all invocations, in whole numbers.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts and seconds of a test are small and not negative"
+    )]
+    pub fn total(&self, metric: &Metric, delivery: Option<&str>) -> u64 {
+        self.metrics.total(metric, delivery).round() as u64
     }
 
     /// Staged objects that are left.
@@ -246,6 +255,27 @@ impl Scene {
     /// The receipts of a delivery, by number.
     pub async fn receipts(&self, delivery: &str) -> Vec<Receipt> {
         self.records(delivery, "receipt").await
+    }
+
+    /// The names of the records of one intent, in order.
+    pub fn record_names(&self, delivery: &str, n: u64) -> Vec<String> {
+        let prefix = keys::intent_prefix(delivery, n);
+        self.aws.keys("state", &prefix).iter().map(|key| key.replace(&prefix, "")).collect()
+    }
+
+    /// One record of one intent.
+    pub async fn record<T: serde::de::DeserializeOwned>(
+        &self,
+        delivery: &str,
+        n: u64,
+        name: RecordName,
+    ) -> T {
+        self.ledger().must_read(&keys::record(delivery, n, name)).await.expect("a record")
+    }
+
+    /// The hold of a delivery under one resource.
+    pub async fn hold(&self, delivery: &str, resource: &str) -> Hold {
+        self.ledger().must_read(&keys::hold(delivery, resource)).await.expect("the hold")
     }
 
     async fn records<T: serde::de::DeserializeOwned>(&self, delivery: &str, name: &str) -> Vec<T> {
@@ -283,96 +313,5 @@ impl Scene {
     pub fn holds(&self, delivery: &str) -> Vec<String> {
         let prefix = keys::holds_prefix(delivery);
         self.aws.keys("state", &prefix).iter().map(|key| key.replace(&prefix, "")).collect()
-    }
-}
-
-fn pipeline(aws: &FakeAws, urls: &Urls, staging: &Bucket, state: &Bucket) -> Pipeline {
-    let registry = RegistryOptions { region: HOME_REGION.to_owned(), allow_cross_region: false };
-    let compactor_config = CompactorConfig {
-        state: state.clone(),
-        intake_queue: urls.intake.clone(),
-        plan_queue: urls.plan.clone(),
-        slot_seconds: SLOT_SECONDS,
-        planner: PlannerConfig {
-            staging: staging.clone(),
-            work_queue: urls.work.clone(),
-            commit_queue: urls.commit.clone(),
-            timeout_seconds: TIMEOUT_SECONDS,
-            reconcile_seconds: 900,
-        },
-        registry: registry.clone(),
-        metrics_namespace: "landfall".to_owned(),
-    };
-    let committer_config = CommitterConfig {
-        state: state.clone(),
-        commit_queue: urls.commit.clone(),
-        plan_queue: urls.plan.clone(),
-        commit: CommitConfig {
-            staging: staging.clone(),
-            notify_queue: urls.notify.clone(),
-            timeout_seconds: TIMEOUT_SECONDS,
-        },
-        registry: registry.clone(),
-        metrics_namespace: "landfall".to_owned(),
-    };
-    let notifier_config = NotifierConfig {
-        state: state.clone(),
-        notify_queue: urls.notify.clone(),
-        registry,
-        metrics_namespace: "landfall".to_owned(),
-    };
-    let compactor = {
-        let host = compactor_config.host(aws.queue());
-        let (store, queue, clients) = (aws.store(), aws.queue(), aws.destinations());
-        function(aws, host, Compactor::new(compactor_config, store, queue, clients, aws.clock()))
-    };
-    let committer = {
-        let host = committer_config.host(aws.queue());
-        let (store, queue, clients) = (aws.store(), aws.queue(), aws.destinations());
-        function(aws, host, EachMessage(Committer::new(committer_config, store, queue, clients, aws.clock())))
-    };
-    let notifier = {
-        let host = notifier_config.host(aws.queue());
-        function(
-            aws,
-            host,
-            EachMessage(Notifier::new(notifier_config, aws.store(), aws.destinations(), aws.clock())),
-        )
-    };
-    Pipeline::new(aws)
-        .on_queue("compactor", &urls.intake, 10, compactor.clone())
-        .on_queue("compactor", &urls.plan, 1, compactor.clone())
-        .on_queue("compactor", &urls.work, 1, compactor)
-        .on_queue("committer", &urls.commit, 1, committer)
-        .on_queue("notifier", &urls.notify, 10, notifier)
-}
-
-type Answer = LocalBoxFuture<'static, Result<Value, String>>;
-
-/// A function as Lambda calls it: an event in, an answer out.
-fn function<H: BatchHandler + 'static>(
-    aws: &FakeAws,
-    host: Host<FakeQueue>,
-    handler: H,
-) -> impl Fn(Value) -> Answer + Clone + 'static {
-    let parts = Arc::new((host, handler, AtomicU64::new(0)));
-    let clock = aws.clock();
-    move |event| {
-        let (parts, clock) = (Arc::clone(&parts), clock.clone());
-        async move {
-            let request = parts.2.fetch_add(1, Ordering::Relaxed);
-            let end = clock.now().as_millisecond() + i64::from(TIMEOUT_SECONDS) * 1000;
-            let deadline = Deadline::new(u64::try_from(end).unwrap_or_default(), Arc::new(clock));
-            let invocation = Invocation {
-                request_id: format!("request-{request}"),
-                function_arn: "arn:aws:lambda:eu-central-1:111111111111:function:landfall".to_owned(),
-                deadline,
-                metrics: MetricsRecorder::default(),
-            };
-            let answer =
-                parts.0.answer(&parts.1, event, &invocation).await.map_err(|error| error.to_string())?;
-            serde_json::to_value(answer).map_err(|error| error.to_string())
-        }
-        .boxed_local()
     }
 }

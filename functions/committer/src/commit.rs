@@ -260,11 +260,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         index: usize,
     ) -> Result<(), CommitError> {
         let Some(file) = work.outcome.files.get(index) else { return Ok(()) };
-        let touched = work.records.iter().any(
-            |name| matches!(name, RecordName::Published(i) | RecordName::Attempt { file: i, .. } if *i == file.index),
-        );
         // A file that was attempted had been validated, and its temp may rightly be gone.
-        if touched {
+        if attempted(&work.records, file.index) {
             return Ok(());
         }
         self.in_time(work)?;
@@ -275,6 +272,11 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
                 Err(CommitError::Destination { delivery, n, source: Box::new(source) })
             }
             Err(Invalid::Differs(problem)) => {
+                // Messages come twice: another worker may have published the file meanwhile, and removed its temp.
+                if attempted(&self.ledger.records(&delivery, n).await?, file.index) {
+                    let reason = format!("another worker is at {}", file.key);
+                    return Err(CommitError::NotYet { delivery, n, seconds: 5, reason });
+                }
                 Err(CommitError::NotAsStaged { delivery, n, key: file.temp_key.clone(), problem })
             }
         }
@@ -420,6 +422,13 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
     async fn delete_input(&self, key: String, etag: String) -> Result<DeleteOutcome, PortError> {
         self.ledger.store().delete(&self.config.staging, &key, &etag).await
     }
+}
+
+/// Whether a copy of a file was attempted, or made.
+fn attempted(records: &BTreeSet<RecordName>, index: u32) -> bool {
+    records.iter().any(
+        |name| matches!(name, RecordName::Published(i) | RecordName::Attempt { file: i, .. } if *i == index),
+    )
 }
 
 fn consumed<'w>(work: &'w Work<'_>) -> impl Iterator<Item = (&'w Input, &'w Verdict)> {

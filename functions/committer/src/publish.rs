@@ -96,6 +96,11 @@ impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
             }
             Standing::Foreign(problem) => Err(self.conflict(file, problem)),
             Standing::Absent if self.delivery.destination.consumer_deletes => {
+                // Messages come twice: another worker may have found the file before the client consumed it.
+                let records = self.ledger.records(&self.delivery.id, self.n).await?;
+                if records.contains(&RecordName::Published(file.index)) {
+                    return Ok(true);
+                }
                 Err(CommitError::PossibleDuplicate {
                     delivery: self.delivery.id.clone(),
                     n: self.n,

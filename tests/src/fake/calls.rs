@@ -16,6 +16,8 @@ pub struct Call {
     pub operation: &'static str,
     /// Who called: `landfall`, or the ARN of the assumed role.
     pub principal: String,
+    /// The function that called, where its handle has a name ([`super::FakeAws::function`]).
+    pub function: Option<&'static str>,
     /// The account the caller acted in.
     pub account: String,
     /// The tenant whose delivery the session was opened for; `None` for landfall itself.

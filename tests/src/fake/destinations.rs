@@ -12,7 +12,10 @@ use super::{FakeAws, FakeCatalog, FakeQueue, FakeStore};
 
 /// Ways into the client accounts of a fake.
 #[derive(Debug, Clone)]
-pub struct FakeDestinations(pub(crate) FakeAws);
+pub struct FakeDestinations {
+    pub(crate) fake: FakeAws,
+    pub(crate) function: Option<&'static str>,
+}
 
 impl Destinations for FakeDestinations {
     type Store = FakeStore;
@@ -24,9 +27,9 @@ impl Destinations for FakeDestinations {
         access: &Access,
         purpose: Purpose,
     ) -> Result<Destination<FakeStore, FakeCatalog, FakeQueue>, PortError> {
-        let request =
-            Request::read("AssumeRole", &Principal::Landfall, &access.role_arn).key(&access.delivery);
-        let fake = &self.0;
+        let request = Request::read("AssumeRole", &Principal::Landfall(self.function), &access.role_arn)
+            .key(&access.delivery);
+        let (fake, function) = (&self.fake, self.function);
         let session = fake
             .call(request, |world, request| {
                 let refused = || request.refuse(PortErrorKind::RoleRefused, "AccessDenied");
@@ -38,7 +41,7 @@ impl Destinations for FakeDestinations {
                 let id = world.tick();
                 let end = session_end(world.now());
                 world.sessions.insert(id, end);
-                Ok(Session::new(id, access, purpose))
+                Ok(Session::new(id, access, purpose, function))
             })
             .await?;
         let principal = Principal::Session(Arc::new(session));

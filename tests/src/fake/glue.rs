@@ -41,7 +41,7 @@ impl World {
     fn demand_glue(&self, request: &Request, action: &str, entity: &str) -> Result<String, PortError> {
         let account = self.account_of(&request.principal);
         let region = match &request.principal {
-            Principal::Landfall => self.region.clone(),
+            Principal::Landfall(_) => self.region.clone(),
             Principal::Session(session) => session.access.region.clone(),
         };
         // Glue asks for the permission on the catalog as well as on what lies in it.

@@ -91,12 +91,13 @@ pub(crate) struct Session {
     pub(crate) id: u64,
     pub(crate) access: Access,
     pub(crate) purpose: Purpose,
+    function: Option<&'static str>,
     policy: Vec<Grant>,
 }
 
 impl Session {
-    pub(crate) fn new(id: u64, access: &Access, purpose: Purpose) -> Self {
-        Self { id, access: access.clone(), purpose, policy: session_policy(access, purpose) }
+    pub(crate) fn new(id: u64, access: &Access, purpose: Purpose, function: Option<&'static str>) -> Self {
+        Self { id, access: access.clone(), purpose, function, policy: session_policy(access, purpose) }
     }
 
     pub(crate) fn allows(&self, action: &str, resource: &str, listing: Option<&str>) -> bool {
@@ -107,16 +108,24 @@ impl Session {
 /// Who makes a call.
 #[derive(Debug, Clone)]
 pub(crate) enum Principal {
-    /// landfall's own functions, in landfall's account.
-    Landfall,
+    /// landfall's own functions, in landfall's account; the name of one where the handle has one.
+    Landfall(Option<&'static str>),
     /// A session under a client's role.
     Session(Arc<Session>),
 }
 
 impl Principal {
+    /// The function that calls, also through a client's role.
+    pub(crate) fn function(&self) -> Option<&'static str> {
+        match self {
+            Self::Landfall(function) => *function,
+            Self::Session(session) => session.function,
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Landfall => "landfall",
+            Self::Landfall(_) => "landfall",
             Self::Session(session) => &session.access.role_arn,
         }
     }

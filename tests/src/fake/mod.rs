@@ -61,6 +61,17 @@ pub struct FakeAws {
     clock: FakeClock,
 }
 
+/// The handles of one function.
+#[derive(Debug, Clone)]
+pub struct FunctionHandles {
+    /// Objects of landfall's own account.
+    pub store: FakeStore,
+    /// Queues of landfall's own account.
+    pub queue: FakeQueue,
+    /// Ways into client accounts.
+    pub destinations: FakeDestinations,
+}
+
 impl Default for FakeAws {
     fn default() -> Self {
         Self::new()
@@ -81,22 +92,32 @@ impl FakeAws {
 
     /// Objects, as landfall's own functions reach them.
     pub fn store(&self) -> FakeStore {
-        FakeStore::new(self, identity::Principal::Landfall)
+        FakeStore::new(self, identity::Principal::Landfall(None))
     }
 
     /// Queues, as landfall's own functions reach them.
     pub fn queue(&self) -> FakeQueue {
-        FakeQueue::new(self, identity::Principal::Landfall)
+        FakeQueue::new(self, identity::Principal::Landfall(None))
     }
 
     /// The catalog of landfall's own account.
     pub fn catalog(&self) -> FakeCatalog {
-        FakeCatalog::new(self, identity::Principal::Landfall)
+        FakeCatalog::new(self, identity::Principal::Landfall(None))
     }
 
     /// Ways into client accounts.
     pub fn destinations(&self) -> FakeDestinations {
-        FakeDestinations(self.clone())
+        FakeDestinations { fake: self.clone(), function: None }
+    }
+
+    /// What one of landfall's functions reaches AWS by: its calls carry its name.
+    pub fn function(&self, name: &'static str) -> FunctionHandles {
+        let principal = identity::Principal::Landfall(Some(name));
+        FunctionHandles {
+            store: FakeStore::new(self, principal.clone()),
+            queue: FakeQueue::new(self, principal),
+            destinations: FakeDestinations { fake: self.clone(), function: Some(name) },
+        }
     }
 
     /// The script of faults.

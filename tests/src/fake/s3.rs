@@ -33,7 +33,7 @@ impl World {
             .get(&request.resource)
             .ok_or_else(|| request.refuse(PortErrorKind::BucketMissing, "NoSuchBucket"))?;
         let region = match &request.principal {
-            Principal::Landfall => &self.region,
+            Principal::Landfall(_) => &self.region,
             Principal::Session(session) => &session.access.region,
         };
         if bucket.region != *region {
@@ -249,7 +249,9 @@ impl World {
 
     pub(crate) fn delete(&mut self, request: &Request, if_match: &str) -> Result<DeleteOutcome, PortError> {
         let key = request.key_text();
+        // With an entity tag S3 asks for the right to read the object as well.
         self.demand(request, "s3:DeleteObject", key)?;
+        self.demand(request, "s3:GetObject", key)?;
         match self.bucket(request)?.current(key) {
             None => Ok(DeleteOutcome::Absent),
             Some(object) if object.etag != if_match => Ok(DeleteOutcome::Changed),

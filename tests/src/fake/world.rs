@@ -99,7 +99,7 @@ impl World {
 
     pub(crate) fn account_of(&self, principal: &Principal) -> String {
         match principal {
-            Principal::Landfall => self.home.clone(),
+            Principal::Landfall(_) => self.home.clone(),
             Principal::Session(session) => session.access.account.clone(),
         }
     }
@@ -110,13 +110,14 @@ impl World {
         let number = self.calls.len();
         let fault = self.script.next(request, number);
         let (tenant, purpose) = match &request.principal {
-            Principal::Landfall => (None, None),
+            Principal::Landfall(_) => (None, None),
             Principal::Session(session) => (Some(session.access.tenant.clone()), Some(session.purpose)),
         };
         self.calls.push(Call {
             number,
             operation: request.operation,
             principal: request.principal.name().to_owned(),
+            function: request.principal.function(),
             account: self.account_of(&request.principal),
             tenant,
             purpose,
@@ -149,7 +150,7 @@ impl World {
             return false;
         }
         match principal {
-            Principal::Landfall => !allows_in(&self.home_denies, action, resource, listing),
+            Principal::Landfall(_) => !allows_in(&self.home_denies, action, resource, listing),
             Principal::Session(session) => {
                 session.allows(action, resource, listing)
                     && self

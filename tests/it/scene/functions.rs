@@ -1,0 +1,166 @@
+//! The three real functions over the fake, as Lambda calls them, behind queues like the template's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use committer::{CommitConfig, Committer, CommitterConfig};
+use compactor::{Compactor, CompactorConfig, PlannerConfig};
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+use jiff::SignedDuration;
+use landfall_core::port::{Bucket, Clock as _};
+use landfall_core::registry::RegistryOptions;
+use landfall_lambda::{BatchHandler, Deadline, EachMessage, Host, Invocation, MetricsRecorder};
+use notifier::{Notifier, NotifierConfig};
+use serde_json::Value;
+use testkit::fake::{FakeAws, FakeQueue, FunctionHandles, HOME_REGION};
+use testkit::lambda::Pipeline;
+
+use super::{SLOT_SECONDS, TIMEOUT_SECONDS};
+use crate::template;
+
+/// URLs of the stack's queues.
+#[derive(Clone)]
+pub(super) struct Urls {
+    pub(super) intake: String,
+    pub(super) intake_dead: String,
+    pub(super) plan: String,
+    pub(super) work: String,
+    pub(super) commit: String,
+    pub(super) notify: String,
+}
+
+impl Urls {
+    /// Makes the queues, with the receives and the delay that the template gives them.
+    pub(super) fn create(aws: &FakeAws) -> Self {
+        let visibility = SignedDuration::from_secs(6 * i64::from(TIMEOUT_SECONDS));
+        let queue = |name: &str, resource: &str| {
+            aws.create_home_queue(name, visibility, template::max_receive_count(resource))
+        };
+        let (intake, intake_dead) = queue("intake", "IntakeQueue");
+        let urls = Self {
+            intake,
+            intake_dead,
+            plan: queue("plan.fifo", "PlanQueue").0,
+            work: queue("work", "WorkQueue").0,
+            commit: queue("commit", "CommitQueue").0,
+            notify: queue("notify", "NotifyQueue").0,
+        };
+        aws.change_queue(&urls.plan, |spec| spec.delay = SignedDuration::from_secs(i64::from(SLOT_SECONDS)));
+        urls
+    }
+}
+
+/// A function as Lambda calls it: an event in, an answer out.
+pub(super) type Function = Arc<dyn Fn(Value) -> Answer>;
+pub(super) type Answer = LocalBoxFuture<'static, Result<Value, String>>;
+
+/// The functions of a stack.
+pub(super) struct Functions {
+    pub(super) compactor: Function,
+    pub(super) committer: Function,
+    pub(super) notifier: Function,
+}
+
+impl Functions {
+    /// Functions of one stack, all counting into `metrics`.
+    pub(super) fn new(
+        aws: &FakeAws,
+        urls: &Urls,
+        staging: &Bucket,
+        state: &Bucket,
+        metrics: &MetricsRecorder,
+    ) -> Self {
+        let registry = RegistryOptions { region: HOME_REGION.to_owned(), allow_cross_region: false };
+        let metrics_namespace = "landfall".to_owned();
+        let compactor_config = CompactorConfig {
+            state: state.clone(),
+            intake_queue: urls.intake.clone(),
+            plan_queue: urls.plan.clone(),
+            slot_seconds: SLOT_SECONDS,
+            planner: PlannerConfig {
+                staging: staging.clone(),
+                work_queue: urls.work.clone(),
+                commit_queue: urls.commit.clone(),
+                timeout_seconds: TIMEOUT_SECONDS,
+                reconcile_seconds: 900,
+            },
+            registry: registry.clone(),
+            metrics_namespace: metrics_namespace.clone(),
+        };
+        let committer_config = CommitterConfig {
+            state: state.clone(),
+            commit_queue: urls.commit.clone(),
+            plan_queue: urls.plan.clone(),
+            commit: CommitConfig {
+                staging: staging.clone(),
+                notify_queue: urls.notify.clone(),
+                timeout_seconds: TIMEOUT_SECONDS,
+            },
+            registry: registry.clone(),
+            metrics_namespace: metrics_namespace.clone(),
+        };
+        let notifier_config = NotifierConfig {
+            state: state.clone(),
+            notify_queue: urls.notify.clone(),
+            registry,
+            metrics_namespace,
+        };
+        let clock = aws.clock();
+        let FunctionHandles { store, queue, destinations } = aws.function("compactor");
+        let host = compactor_config.host(queue.clone());
+        let handler = Compactor::new(compactor_config, store, queue, destinations, clock.clone());
+        let compactor = function(aws, metrics, host, handler);
+        let FunctionHandles { store, queue, destinations } = aws.function("committer");
+        let host = committer_config.host(queue.clone());
+        let handler = Committer::new(committer_config, store, queue, destinations, clock.clone());
+        let committer = function(aws, metrics, host, EachMessage(handler));
+        let FunctionHandles { store, queue, destinations } = aws.function("notifier");
+        let host = notifier_config.host(queue);
+        let handler = Notifier::new(notifier_config, store, destinations, clock);
+        let notifier = function(aws, metrics, host, EachMessage(handler));
+        Self { compactor, committer, notifier }
+    }
+
+    /// The functions behind their queues.
+    pub(super) fn pipeline(&self, aws: &FakeAws, urls: &Urls) -> Pipeline {
+        let call = |function: &Function| {
+            let function = Arc::clone(function);
+            move |event| function(event)
+        };
+        Pipeline::new(aws)
+            .on_queue("compactor", &urls.intake, 10, call(&self.compactor))
+            .on_queue("compactor", &urls.plan, 1, call(&self.compactor))
+            .on_queue("compactor", &urls.work, 1, call(&self.compactor))
+            .on_queue("committer", &urls.commit, 1, call(&self.committer))
+            .on_queue("notifier", &urls.notify, 10, call(&self.notifier))
+    }
+}
+
+fn function<H: BatchHandler + 'static>(
+    aws: &FakeAws,
+    metrics: &MetricsRecorder,
+    host: Host<FakeQueue>,
+    handler: H,
+) -> Function {
+    let parts = Arc::new((host, handler, AtomicU64::new(0)));
+    let (clock, metrics) = (aws.clock(), metrics.clone());
+    Arc::new(move |event| {
+        let (parts, clock, metrics) = (Arc::clone(&parts), clock.clone(), metrics.clone());
+        async move {
+            let request = parts.2.fetch_add(1, Ordering::Relaxed);
+            let end = clock.now().as_millisecond() + i64::from(TIMEOUT_SECONDS) * 1000;
+            let deadline = Deadline::new(u64::try_from(end).unwrap_or_default(), Arc::new(clock));
+            let invocation = Invocation {
+                request_id: format!("request-{request}"),
+                function_arn: "arn:aws:lambda:eu-central-1:111111111111:function:landfall".to_owned(),
+                deadline,
+                metrics,
+            };
+            let answer =
+                parts.0.answer(&parts.1, event, &invocation).await.map_err(|error| error.to_string())?;
+            serde_json::to_value(answer).map_err(|error| error.to_string())
+        }
+        .boxed_local()
+    })
+}
