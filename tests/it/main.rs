@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod commit;
 mod conformance;
 mod conformance_ministack;

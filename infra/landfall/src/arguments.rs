@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Deliver real data for two clients through the whole chain, in an embedded AWS
     Demo(Demo),
+    /// Look at the log of deliveries, or check that it can be true (AWS credentials and region from the environment)
+    Log(Log),
     /// Keep an embedded AWS with these deliveries until standard input ends
     Serve(Serve),
 }
@@ -85,6 +87,34 @@ pub(crate) struct Verify {
     /// The folder that the clients' buckets were copied to
     #[arg(long, value_name = "DIR")]
     pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// What to do with it
+    #[command(subcommand)]
+    pub(crate) command: LogCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// A line for each intent of a delivery: state, inputs, files, rows
+    Show(LogPlace),
+    /// Everything in the logs that cannot be; exit code 1 when there is something
+    Verify(LogPlace),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogPlace {
+    /// The state bucket of the stack
+    #[arg(long, value_name = "BUCKET")]
+    pub(crate) bucket: String,
+    /// The account that must own it
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: String,
+    /// The deliveries
+    #[arg(required = true, value_name = "DELIVERY")]
+    pub(crate) deliveries: Vec<String>,
 }
 
 #[derive(Debug, Args)]

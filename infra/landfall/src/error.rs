@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use landfall_core::ledger::LedgerError;
 use landfall_embedded::EmbeddedError;
 use landfall_parquet::MergeError;
 
@@ -12,6 +13,9 @@ pub enum CommandError {
     /// The embedded AWS failed, or something in it.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// A file or folder failed.
     #[error("cannot {attempt}: {source}")]
     Io {

@@ -10,6 +10,7 @@ mod documents;
 mod error;
 mod files;
 mod local;
+mod log;
 mod progress;
 mod proof;
 mod report;
@@ -48,6 +49,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Local(arguments) => local::command(&screen, &arguments).await,
         Command::Verify(arguments) => local::verify_command(&screen, &arguments).await,
         Command::Demo(arguments) => demo::command(&screen, &arguments).await,
+        Command::Log(arguments) => log::command(&screen, &arguments).await,
         Command::Serve(arguments) => serve::command(&screen, &arguments).await,
     };
     match answer {

@@ -38,7 +38,8 @@ pub(crate) async fn command(screen: &Screen, arguments: &Local) -> Result<Findin
     report.take_counts(tally.counts);
     report.write(&report_path)?;
     screen.line(format_args!("report: {}", report_path.display()));
-    Ok(if tally.sound { Finding::Sound } else { Finding::Unsound })
+    let sound = tally.sound && report.deliveries.iter().all(|delivery| delivery.log_findings.is_empty());
+    Ok(if sound { Finding::Sound } else { Finding::Unsound })
 }
 
 /// Counts again.
@@ -91,6 +92,9 @@ pub(crate) fn print(screen: &Screen, report: &Report) {
                 .line(format_args!("  ... {} objects set aside in all", delivery.quarantined_objects.len()));
         }
         screen.line(format_args!("  {} notices received", delivery.notices.len()));
+        for finding in &delivery.log_findings {
+            screen.line(format_args!("  THE LOG IS WRONG: {finding}"));
+        }
     }
     let functions: Vec<String> = report
         .functions

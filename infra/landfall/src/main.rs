@@ -1,5 +1,8 @@
 //! The operator's command line. All behaviour is in the library.
 
+// The futures of the AWS clients nest deeply.
+#![recursion_limit = "512"]
+
 use std::process::ExitCode;
 
 use clap::Parser as _;

@@ -38,6 +38,8 @@ pub(crate) fn problems(report: &Report, expected: &Expected) -> Vec<String> {
             Some(truth) => problems.extend(differs(delivery, truth)),
             None => problems.push(format!("NOT AS EXPECTED: {}: nothing is expected of it", delivery.id)),
         }
+        problems
+            .extend(delivery.log_findings.iter().map(|finding| format!("LOG: {}: {finding}", delivery.id)));
         problems.extend(not_told(delivery));
         problems.extend(not_registered(delivery));
     }

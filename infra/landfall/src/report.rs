@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use landfall_core::audit::{self, DeliveryLog};
 use landfall_core::delivery::{Capabilities, Delivery};
 use landfall_core::record::{RejectedRecord, Verdict};
 use landfall_embedded::{Collected, FunctionSeen, GlueTableSeen, IntentSeen, NoticeSeen, ObjectReason};
@@ -96,6 +97,8 @@ pub struct DeliveryReport {
     pub notices: Vec<NoticeSeen>,
     /// The table in the client's catalog.
     pub glue: Option<GlueTableSeen>,
+    /// Everything in the delivery's log that cannot be, as `landfall log verify` finds it.
+    pub log_findings: Vec<String>,
 }
 
 /// What was staged for a delivery.
@@ -194,7 +197,12 @@ impl Report {
 
 impl DeliveryReport {
     /// What became of `delivery`, from everything that was collected.
-    pub(crate) fn of(delivery: &Delivery, objects: &[ObjectReport], collected: &Collected) -> Self {
+    pub(crate) fn of(
+        delivery: &Delivery,
+        objects: &[ObjectReport],
+        collected: &Collected,
+        log: &DeliveryLog,
+    ) -> Self {
         let to = &delivery.destination;
         let intents: Vec<&IntentSeen> =
             collected.intents.iter().filter(|seen| seen.intent.delivery == delivery.id).collect();
@@ -243,6 +251,7 @@ impl DeliveryReport {
             quarantined_objects: quarantined(&delivery.id, &intents, collected),
             notices: collected.notices.iter().filter(of_this).cloned().collect(),
             glue: collected.tables.iter().find(table).cloned(),
+            log_findings: audit::verify(log).iter().map(ToString::to_string).collect(),
         }
     }
 }

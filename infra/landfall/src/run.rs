@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use landfall_core::audit;
 use landfall_core::delivery::Delivery;
 use landfall_embedded::{
     Collected, DeliveryProgress, DeployOptions, Deployment, Document, EmbeddedAws, EmbeddedError, Project,
@@ -76,6 +77,10 @@ pub(crate) async fn run(screen: &Screen, run: &Run<'_>) -> Result<Ran, CommandEr
     phases.end(screen, "deliver", format_args!("{} deliveries", deliveries.len()));
 
     let collected = deployment.collect(run.output).await?;
+    let mut logs = Vec::new();
+    for delivery in &deliveries {
+        logs.push(audit::read(&deployment.ledger()?, &delivery.id).await?);
+    }
     let observed = deployment.observe().await?;
     phases.end(screen, "collect", format_args!("{} files", collected.files.len()));
     drop(aws);
@@ -107,7 +112,8 @@ pub(crate) async fn run(screen: &Screen, run: &Run<'_>) -> Result<Ran, CommandEr
         queues: observed.queues,
         deliveries: deliveries
             .iter()
-            .map(|delivery| DeliveryReport::of(delivery, &objects, &collected))
+            .zip(&logs)
+            .map(|(delivery, log)| DeliveryReport::of(delivery, &objects, &collected, log))
             .collect(),
         objects,
         verification: serde_json::Value::Null,

@@ -3,6 +3,7 @@
 //! Pure: no clock, no environment, no IO, no AWS type, no arrow. Same input, same output. Every other crate of
 //! the workspace depends on this one, and it depends on none of them.
 
+pub mod audit;
 pub mod config_source;
 pub mod contract;
 pub mod data_type;
