@@ -25,4 +25,5 @@ mod pipeline;
 mod privileges;
 mod races;
 mod scene;
+mod storms;
 mod template;
