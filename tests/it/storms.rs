@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use landfall_core::delivery::Capabilities;
 use landfall_core::error::PortErrorKind;
 use landfall_core::keys::RecordName;
 use landfall_core::record::Outcome;
@@ -29,10 +30,11 @@ const FAULTS: [Fault; 14] = [
     Fault::Fail(PortErrorKind::Conflict),
 ];
 
-/// An hour of faults at one call in twenty, and then as many hours of calm as the longest wait takes. After each step
-/// the client does as it does.
+/// An hour of faults at one call in twenty, and then as many hours of calm as the longest wait takes. At first and
+/// after each step the client does as it does.
 async fn weathers(seed: u64, text: &str, mut client: impl FnMut(&Scene)) -> Scene {
     let mut scene = Scene::racing(&[text], 3);
+    client(&scene);
     scene.aws.interleave(seed);
     scene.duplicate();
     scene.aws.faults().storm(seed, 20, &FAULTS);
@@ -70,8 +72,13 @@ fn assert_written_once(scene: &Scene, seed: u64) {
 }
 
 async fn delivers_all(text: &str) {
+    delivers_all_to(text, Capabilities::default()).await;
+}
+
+async fn delivers_all_to(text: &str, capabilities: Capabilities) {
     for seed in SEEDS {
-        let scene = weathers(seed, text, |_| {}).await;
+        let client = |scene: &Scene| scene.aws.set_capabilities(LAKE, capabilities);
+        let scene = weathers(seed, text, client).await;
         assert_eq!(scene.delivered_ids(LAKE), all(), "seed {seed}");
         assert_written_once(&scene, seed);
         assert_eq!(scene.staged(), Vec::<String>::new(), "seed {seed}");
@@ -128,5 +135,13 @@ async fn whatever_fails_and_whenever_a_consuming_client_gets_no_row_twice() {
         }
         assert!(distinct.len() as u64 + held >= 60, "seed {seed}: {distinct:?} and {held} held");
         assert_eq!(held == 0, scene.staged().is_empty(), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_fails_and_whenever_a_lesser_endpoint_gets_every_row_once() {
+    for bits in [0, 11] {
+        let (capabilities, declared) = crate::scene::capabilities(bits);
+        delivers_all_to(&document("acme", &declared), capabilities).await;
     }
 }
