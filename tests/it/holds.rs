@@ -4,6 +4,7 @@ use landfall_core::error::ErrorClass;
 use landfall_core::hold::{self, Breakage};
 use landfall_core::message::Message;
 use landfall_core::port::{Clock as _, Encryption};
+use testkit::fake::Fault;
 
 use crate::scene::{Scene, delivery, document, rows};
 
@@ -157,6 +158,31 @@ async fn a_hold_without_open_work_is_probed_by_the_next_object() {
     scene.deliver(&["acme-rows"]).await;
     assert_eq!(scene.delivered_ids("acme-lake"), [0, 1]);
     assert_eq!(scene.holds("acme-rows"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_intent_that_waits_for_its_operator_does_not_keep_a_mended_bucket_held() {
+    let text = document("acme", "")
+        .replace("prefix = \"raw/rows/\"", "prefix = \"raw/rows/\"\nconsumer_deletes = true");
+    let mut scene = Scene::new(&[&text]);
+    scene.aws.faults().on("CopyObject").inject(Fault::CrashBefore);
+    scene.stage("acme/rows/a", rows(0, 2));
+    scene.deliver(&["acme-rows"]).await;
+    scene.tick_for(20).await;
+    assert_eq!(scene.holds("acme-rows"), ["intent-1"]);
+    // The bucket refuses while only this intent is under way, and does not any more when it is looked at again.
+    for action in ["s3:GetObject", "s3:ListBucket"] {
+        scene.aws.deny(ACME_ROLE, action);
+    }
+    scene.ask(&Message::commit("acme-rows", 1));
+    scene.run(1).await;
+    scene.aws.allow_again(ACME_ROLE);
+    assert_eq!(scene.holds("acme-rows"), ["bucket", "intent-1"]);
+
+    scene.stage("acme/rows/b", rows(2, 2));
+    scene.tick_for(60).await;
+    assert_eq!(scene.delivered_ids("acme-lake"), [2, 3], "what holds one intent holds no other");
+    assert_eq!(scene.holds("acme-rows"), ["intent-1"]);
 }
 
 #[tokio::test]

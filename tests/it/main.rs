@@ -26,4 +26,5 @@ mod pipeline;
 mod privileges;
 mod races;
 mod scene;
+mod storms;
 mod template;

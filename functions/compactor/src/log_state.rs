@@ -101,11 +101,14 @@ async fn read_identities<S: ObjectStore>(
 }
 
 impl LogState {
-    /// Whether an intent is under way whose files are not all delivered.
-    pub(crate) fn has_open_data(&self) -> bool {
+    /// Whether an intent is under way whose files are not all delivered, but for those that are held alone.
+    pub(crate) fn has_open_data(&self, held: &BTreeSet<u64>) -> bool {
         self.view.intents.iter().any(|(n, records)| {
             let void = self.outcomes.get(n).is_some_and(|outcome| outcome.void);
-            !(void || records.contains(&RecordName::Closed) || records.contains(&RecordName::Expired))
+            !(void
+                || held.contains(n)
+                || records.contains(&RecordName::Closed)
+                || records.contains(&RecordName::Expired))
         })
     }
 }

@@ -73,12 +73,12 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
     now: Timestamp,
 ) -> Result<PlanReport, WorkError> {
     let mut report = PlanReport::default();
-    let holds = hold::stops_planning(ledger, &delivery.id).await?;
+    let holds = hold::held(ledger, &delivery.id).await?;
     for _ in 0..ROUNDS {
         let log = read_log(ledger, delivery, now).await?;
         // A hold ends by the success of an intent that is under way. Without one nothing would ever find the repair: then
         // the next intent is the probe.
-        let held = if log.has_open_data() { holds.clone() } else { Vec::new() };
+        let held = if log.has_open_data(&holds.intents) { holds.resources.clone() } else { Vec::new() };
         let listing = list_all(ledger.store(), &config.staging, &delivery.source.prefix, None).await?;
         let floor = retire(ledger, delivery, &log, &listing, now).await?;
         report.floor = floor.or(report.floor);

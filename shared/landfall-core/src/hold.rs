@@ -1,6 +1,8 @@
 //! Holds: a destination that only its client can mend is noted, retried with backoff, and released by the first
 //! success. The record keeps the facts; a message's age and receive count decide nothing.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::{ErrorClass, PortError, PortErrorKind};
@@ -92,9 +94,12 @@ pub async fn note<S: ObjectStore>(
     Ok(wait)
 }
 
+/// What the resource of an intent's own hold begins with.
+const OF_INTENT: &str = "intent-";
+
 /// The hold of one intent alone: something about its files that its own commit must get past.
 pub fn of_intent(n: u64) -> String {
-    format!("intent-{n}")
+    format!("{OF_INTENT}{n}")
 }
 
 /// Releases the holds of these resources after a success that proved them; answers how many there were.
@@ -121,19 +126,28 @@ pub async fn release<S: ObjectStore>(
 /// telling; a refused document is not planned anyway; what holds one intent concerns no other.
 const STOP_PLANNING: [&str; 4] = ["role", "bucket", "key", "catalog"];
 
-/// Resources under which a delivery is held now, of those that stop planning.
+/// How a delivery is held now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Resources whose hold stops planning.
+    pub resources: Vec<String>,
+    /// Intents that are held alone: none of them can show that a resource works again.
+    pub intents: BTreeSet<u64>,
+}
+
+/// How a delivery is held now.
 ///
 /// # Errors
 /// When the log fails.
-pub async fn stops_planning<S: ObjectStore>(
-    ledger: &Ledger<S>,
-    delivery: &str,
-) -> Result<Vec<String>, LedgerError> {
-    let listing = ledger.list_all(&keys::holds_prefix(delivery), None).await?;
-    Ok(listing
-        .iter()
-        .filter_map(|object| object.key.rsplit('/').next())
-        .filter(|name| STOP_PLANNING.contains(name))
-        .map(str::to_owned)
-        .collect())
+pub async fn held<S: ObjectStore>(ledger: &Ledger<S>, delivery: &str) -> Result<Held, LedgerError> {
+    let mut held = Held::default();
+    for object in ledger.list_all(&keys::holds_prefix(delivery), None).await? {
+        let name = object.key.rsplit('/').next().unwrap_or_default();
+        if STOP_PLANNING.contains(&name) {
+            held.resources.push(name.to_owned());
+        } else if let Some(n) = name.strip_prefix(OF_INTENT).and_then(|n| n.parse().ok()) {
+            held.intents.insert(n);
+        }
+    }
+    Ok(held)
 }
