@@ -41,7 +41,8 @@ fn report() -> Value {
                     ["1", "__HIVE_DEFAULT_PARTITION__"],
                     "s3://lake/raw/dt=1/shop=__HIVE_DEFAULT_PARTITION__/"
                 ]]
-            }
+            },
+            "log_findings": []
         }]
     })
 }
@@ -70,6 +71,7 @@ fn whatever_differs_is_found() {
         (delivery("glue"), json!(null), "no table"),
         (delivery("glue/partitions/0/0/0"), json!("2"), "registered: not expected"),
         (delivery("glue/partitions/0/1"), json!("s3://lake/elsewhere/"), "registered: missing"),
+        (delivery("log_findings"), json!(["intent 1: x"]), "LOG: acme: intent 1: x"),
         (delivery("id"), json!("globex"), "acme is not in the report"),
         ("/queues/2/1".to_owned(), json!(1), "DEAD LETTERS: 1 messages in landfall-plan-dead.fifo"),
         ("/functions/0/errors".to_owned(), json!(3), "FAILED: 3 invocations of compactor"),
