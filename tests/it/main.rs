@@ -14,6 +14,7 @@ mod commit;
 mod conformance;
 mod conformance_ministack;
 mod crashes;
+mod documents;
 mod holds;
 mod isolated;
 mod merge_inputs;
