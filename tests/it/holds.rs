@@ -1,6 +1,6 @@
 //! What only a client can mend: the destination is held, everybody else goes on, the repair is noticed.
 
-use landfall_core::error::ErrorClass;
+use landfall_core::error::{ErrorClass, PortErrorKind};
 use landfall_core::hold::{self, Breakage};
 use landfall_core::message::Message;
 use landfall_core::port::{Clock as _, Encryption};
@@ -212,5 +212,42 @@ async fn a_key_that_is_disabled_between_merge_and_commit() {
     scene.tick_for(60).await;
     assert_eq!(scene.delivered_ids("acme-lake"), [0, 1]);
     assert!(encrypted(&scene, "raw/"));
+    assert_eq!(scene.holds("acme-rows"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_catalog_that_the_document_no_longer_names_holds_nobody() {
+    let mut scene = Scene::new(&[&document("acme", "")]);
+    scene.aws.deny(ACME_ROLE, "glue:CreateTable");
+    scene.stage("acme/rows/a", rows(0, 2));
+    scene.deliver(&["acme-rows"]).await;
+    assert_eq!(scene.holds("acme-rows"), ["catalog"]);
+
+    let text = document("acme", "");
+    let (head, tail) = text.split_once("[catalog.glue]").expect("the document names a catalog");
+    let (_, tail) = tail.split_once("[[notify.queue]]").expect("and a queue");
+    scene.configure(&format!("{head}[[notify.queue]]{tail}"));
+    scene.tick_for(60).await;
+    assert_eq!(scene.holds("acme-rows"), Vec::<String>::new());
+    assert_eq!(scene.notices("acme").len(), 1);
+    scene.stage("acme/rows/b", rows(2, 1));
+    scene.deliver(&["acme-rows"]).await;
+    assert_eq!(scene.delivered_ids("acme-lake"), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_refusal_no_setting_explains_holds_its_own_intent_and_no_other() {
+    let mut scene = Scene::new(&[&document("acme", "")]);
+    // Such as a 501 of an endpoint that can do less than its document says.
+    let staging = scene.aws.faults().on("PutObject").resource("acme-lake").forever();
+    staging.inject(Fault::Fail(PortErrorKind::Invalid));
+    scene.stage("acme/rows/a", rows(0, 2));
+    scene.deliver(&["acme-rows"]).await;
+    assert_eq!(scene.holds("acme-rows"), ["intent-1"]);
+    assert_eq!(scene.hold("acme-rows", "intent-1").await.class.as_str(), "permanent");
+
+    scene.aws.faults().clear();
+    scene.tick_for(60).await;
+    assert_eq!(scene.delivered_ids("acme-lake"), [0, 1]);
     assert_eq!(scene.holds("acme-rows"), Vec::<String>::new());
 }

@@ -243,3 +243,28 @@ async fn poison_comes_back_whole_and_asks_for_nothing() {
     assert_eq!(answer["batchItemFailures"].as_array().map(Vec::len), Some(count));
     assert_eq!(scene.plan_requests(), []);
 }
+
+#[tokio::test]
+async fn a_commit_that_is_taken_up_again_asks_only_for_the_inputs_that_are_left() {
+    let mut scene = Scene::new(&[&document("acme", "")]);
+    for part in 0..30 {
+        scene.stage(&format!("acme/rows/{part:02}"), rows(part, 1));
+    }
+    scene.aws.faults().on("DeleteObject").resource("staging").after(10).inject(Fault::CrashBefore);
+    scene.deliver(&["acme-rows"]).await;
+    let left = scene.staged();
+    assert_eq!(left.len(), 20, "the first try came that far");
+
+    let before = scene.aws.call_count();
+    scene.tick_for(120).await;
+    assert_eq!(scene.staged(), Vec::<String>::new());
+    let mut asked: Vec<String> = scene
+        .aws
+        .calls_of("DeleteObject")
+        .into_iter()
+        .filter(|call| call.number >= before && call.resource == "staging")
+        .filter_map(|call| call.key)
+        .collect();
+    asked.sort();
+    assert_eq!(asked, left);
+}

@@ -31,6 +31,8 @@ const DELETES_IN_FLIGHT: usize = 32;
 const FILES_IN_FLIGHT: usize = 8;
 /// Seconds that must be left to begin with a file: a copy cut off by the deadline is of unknown effect.
 const FILE_MARGIN_SECONDS: u32 = 30;
+/// Seconds that must be left to delete another input.
+const DELETE_MARGIN_SECONDS: u32 = 10;
 
 /// What a commit needs to know of the stack.
 #[derive(Debug, Clone)]
@@ -187,9 +189,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         let mut proven = vec![own.as_str(), "configuration"];
         if !work.outcome.files.is_empty() {
             proven.extend(["role", "bucket", "key"]);
-            if work.delivery.catalog.glue.is_some() {
-                proven.push("catalog");
-            }
+        }
+        // A catalog that the document no longer names holds nobody either.
+        if !work.outcome.files.is_empty() || work.delivery.catalog.glue.is_none() {
+            proven.push("catalog");
         }
         Ok(hold::release(self.ledger, &work.delivery.id, &proven).await?)
     }
@@ -333,12 +336,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         if self.deadline.has_time_for(FILE_MARGIN_SECONDS) {
             return Ok(());
         }
-        Err(CommitError::NotYet {
-            delivery: work.delivery.id.clone(),
-            n: work.intent.n,
-            seconds: 1,
-            reason: "too little time is left for another file".to_owned(),
-        })
+        Err(out_of_time(work, "too little time is left for another file"))
     }
 
     /// The receipt, written now or before.
@@ -411,17 +409,56 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
                 read.push((input.key.clone(), input.etag.clone()));
             }
         }
+        if work.records.contains(&RecordName::Receipt) {
+            // An earlier try came this far: what it deleted is not asked for again, or a large intent never ends.
+            let listed = self.still_listed(work, &read).await?;
+            read.retain(|(key, _)| listed.contains(key));
+        }
         let deletes = read.into_iter().map(|(key, etag)| self.delete_input(key, etag));
-        let outcomes: Vec<DeleteOutcome> =
+        let outcomes: Vec<Option<DeleteOutcome>> =
             futures::stream::iter(deletes).buffer_unordered(DELETES_IN_FLIGHT).try_collect().await?;
-        let count =
-            |wanted: DeleteOutcome| outcomes.iter().filter(|outcome| **outcome == wanted).count() as u64;
+        if outcomes.contains(&None) {
+            return Err(out_of_time(work, "too little time is left to delete the rest of the inputs"));
+        }
+        let count = |wanted: DeleteOutcome| {
+            outcomes.iter().filter(|outcome| **outcome == Some(wanted)).count() as u64
+        };
         Ok((count(DeleteOutcome::Deleted), count(DeleteOutcome::Changed)))
     }
 
-    async fn delete_input(&self, key: String, etag: String) -> Result<DeleteOutcome, PortError> {
-        self.ledger.store().delete(&self.config.staging, &key, &etag).await
+    /// Deletes one input; `None` when there is no time for it.
+    async fn delete_input(&self, key: String, etag: String) -> Result<Option<DeleteOutcome>, PortError> {
+        if !self.deadline.has_time_for(DELETE_MARGIN_SECONDS) {
+            return Ok(None);
+        }
+        self.ledger.store().delete(&self.config.staging, &key, &etag).await.map(Some)
     }
+
+    /// The keys among these that are still listed.
+    async fn still_listed(
+        &self,
+        work: &Work<'_>,
+        inputs: &[(String, String)],
+    ) -> Result<BTreeSet<String>, PortError> {
+        let wanted: BTreeSet<&str> = inputs.iter().map(|(key, _)| key.as_str()).collect();
+        let mut listed = BTreeSet::new();
+        let mut page: Option<String> = None;
+        loop {
+            let prefix = &work.delivery.source.prefix;
+            let found = self.ledger.store().list(&self.config.staging, prefix, None, page.as_deref()).await?;
+            let keys = found.objects.into_iter().map(|object| object.key);
+            listed.extend(keys.filter(|key| wanted.contains(key.as_str())));
+            page = found.next;
+            if page.is_none() {
+                return Ok(listed);
+            }
+        }
+    }
+}
+
+fn out_of_time(work: &Work<'_>, reason: &str) -> CommitError {
+    let (delivery, n) = (work.delivery.id.clone(), work.intent.n);
+    CommitError::NotYet { delivery, n, seconds: 1, reason: reason.to_owned() }
 }
 
 /// Whether a copy of a file was attempted, or made.

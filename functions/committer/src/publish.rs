@@ -89,18 +89,24 @@ impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
             let seconds = u32::try_from(over.duration_since(now).as_secs() + 1).unwrap_or(1);
             return Err(self.not_yet(seconds, format!("attempt {k} of {} may still be under way", file.key)));
         }
-        match self.standing(file).await? {
+        let standing = self.standing(file).await?;
+        // Messages come twice: another worker may have found the file before the client consumed it.
+        if !matches!(standing, Standing::Ours(_))
+            && self
+                .ledger
+                .records(&self.delivery.id, self.n)
+                .await?
+                .contains(&RecordName::Published(file.index))
+        {
+            return Ok(true);
+        }
+        match standing {
             Standing::Ours(head) => {
                 self.published(file, &head.etag, now).await?;
                 Ok(true)
             }
             Standing::Foreign(problem) => Err(self.conflict(file, problem)),
             Standing::Absent if self.delivery.destination.consumer_deletes => {
-                // Messages come twice: another worker may have found the file before the client consumed it.
-                let records = self.ledger.records(&self.delivery.id, self.n).await?;
-                if records.contains(&RecordName::Published(file.index)) {
-                    return Ok(true);
-                }
                 Err(CommitError::PossibleDuplicate {
                     delivery: self.delivery.id.clone(),
                     n: self.n,

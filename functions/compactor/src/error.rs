@@ -1,7 +1,7 @@
 //! What can go wrong with a piece of the compactor's work.
 
 use landfall_core::error::{ErrorClass, PortError};
-use landfall_core::hold::Breakage;
+use landfall_core::hold::{self, Breakage};
 use landfall_core::ledger::LedgerError;
 use landfall_core::record::RecordError;
 use landfall_parquet::MergeError;
@@ -93,6 +93,15 @@ impl WorkError {
     /// What the client must mend before this can work; `None` when waiting is enough.
     pub fn breakage(&self) -> Option<Breakage> {
         match self {
+            // A refusal that no setting of the client explains: a defect of ours, or a limit. It concerns this intent.
+            Self::Destination { source, n, .. } if source.class() == ErrorClass::Permanent => {
+                Some(Breakage {
+                    resource: hold::of_intent(*n),
+                    class: source.class(),
+                    code: source.code.clone(),
+                    detail: self.to_string(),
+                })
+            }
             Self::Destination { source, .. } => Breakage::of(source),
             Self::NoConfiguration { .. } => Some(Breakage {
                 resource: "configuration".to_owned(),

@@ -4,20 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 use landfall_core::delivery::Delivery;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError, LogView, generation};
-use landfall_core::plan::{Ratios, Taken, input_form};
+use landfall_core::plan::{DEDUPE_HORIZON, Ratios, Taken, input_form};
 use landfall_core::port::{ListedObject, ObjectStore};
 use landfall_core::record::{FORMAT, Floor, Identities, Intent, Outcome, Verdict};
 
 /// How many of the last outcomes the size prediction learns from.
 const LEARN_FROM: u64 = 6;
-/// How long identities of delivered inputs are kept: after it the same bytes are a new input.
-const DEDUPE_HORIZON: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How many identity lists are read at once.
 const LISTS_AT_ONCE: usize = 16;
+/// How many intents are read at once, with their outcomes.
+const RECORDS_AT_ONCE: usize = 32;
 
 /// The state of a delivery's log, read before its inputs are listed.
 pub(crate) struct LogState {
@@ -43,14 +43,14 @@ pub(crate) async fn read_log<S: ObjectStore>(
     let view = ledger.view(&delivery.id).await?;
     let mut state =
         LogState { view, intents: BTreeMap::new(), outcomes: BTreeMap::new(), taken: Taken::default() };
-    for (n, records) in &state.view.intents {
-        let intent = ledger.intent(&delivery.id, *n).await?;
-        let outcome: Option<Outcome> = match generation(records) {
-            Some(generation) => Some(
-                ledger.must_read(&keys::record(&delivery.id, *n, RecordName::Outcome(generation))).await?,
-            ),
-            None => None,
-        };
+    // Many at once: the log is as long as its oldest open intent is old.
+    let numbers: Vec<(u64, Option<u32>)> =
+        state.view.intents.iter().map(|(n, records)| (*n, generation(records))).collect();
+    let reads = (0..numbers.len()).map(|index| read_intent(ledger, delivery, numbers.get(index).copied()));
+    let mut read = futures::stream::iter(reads).buffered(RECORDS_AT_ONCE);
+    while let Some(entry) = read.next().await {
+        let Some((n, intent, outcome)) = entry? else { continue };
+        let Some(records) = state.view.intents.get(&n) else { continue };
         match &outcome {
             Some(outcome) if records.contains(&RecordName::Closed) => {
                 for input in outcome.used(&intent) {
@@ -60,9 +60,9 @@ pub(crate) async fn read_log<S: ObjectStore>(
             Some(outcome) => state.taken.add_open(outcome.used(&intent)),
             None => state.taken.add_open(&intent.inputs),
         }
-        state.intents.insert(*n, intent);
+        state.intents.insert(n, intent);
         if let Some(outcome) = outcome {
-            state.outcomes.insert(*n, outcome);
+            state.outcomes.insert(n, outcome);
         }
     }
     let horizon = day(now.saturating_sub(DEDUPE_HORIZON).unwrap_or(Timestamp::MIN));
@@ -88,6 +88,22 @@ pub(crate) async fn read_log<S: ObjectStore>(
         }
     }
     Ok(state)
+}
+
+async fn read_intent<S: ObjectStore>(
+    ledger: &Ledger<S>,
+    delivery: &Delivery,
+    which: Option<(u64, Option<u32>)>,
+) -> Result<Option<(u64, Intent, Option<Outcome>)>, LedgerError> {
+    let Some((n, generation)) = which else { return Ok(None) };
+    let intent = ledger.intent(&delivery.id, n).await?;
+    let outcome = match generation {
+        Some(generation) => {
+            Some(ledger.must_read(&keys::record(&delivery.id, n, RecordName::Outcome(generation))).await?)
+        }
+        None => None,
+    };
+    Ok(Some((n, intent, outcome)))
 }
 
 async fn read_identities<S: ObjectStore>(

@@ -103,7 +103,7 @@ pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
     };
     let access = pinned_access(delivery, &pin);
     let client = destinations.open(&access, Purpose::Stage).await.map_err(at_client)?;
-    let target = StagingTarget {
+    let mut target = StagingTarget {
         bucket: Bucket { name: pin.bucket.clone(), owner: access.account.clone() },
         temp_prefix: pin.temp_prefix.clone(),
         prefix: pin.prefix.clone(),
@@ -119,9 +119,14 @@ pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
     let mut excluded: BTreeMap<usize, InputVerdict> = BTreeMap::new();
     // So does a connection that is cut then; with it, but not for ever.
     let mut cuts: BTreeMap<usize, u32> = BTreeMap::new();
+    let mut round = 0_u32;
     loop {
+        // Each round under keys of its own: what an earlier one left there is never taken for this one's.
+        let execution = if round == 0 { execution.to_owned() } else { format!("{execution}-{round}") };
+        target.execution.clone_from(&execution);
+        round += 1;
         let mut files = StagedFiles::new(&client.store, &target);
-        let mut quarantine = QuarantineWriter::new(ledger, &delivery.id, n, execution);
+        let mut quarantine = QuarantineWriter::new(ledger, &delivery.id, n, &execution);
         match run.once(&mut files, &mut quarantine, &excluded).await {
             Ok(Finished { verdicts, versions, raw_bytes }) => {
                 let files = files.into_files();
@@ -131,7 +136,7 @@ pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
                     delivery: delivery.id.clone(),
                     n,
                     generation: 1,
-                    execution: execution.to_owned(),
+                    execution,
                     engine: ENGINE_FORMAT.to_owned(),
                     void: false,
                     consumed: verdicts.len(),

@@ -123,8 +123,12 @@ pub(crate) async fn tell<S: ObjectStore, D: Destinations, C: Clock + ?Sized>(
         send(destinations, delivery, n, &receipt).await?
     };
     let sent = messages.len();
-    // A receipt that tells nobody proves no queue.
-    let proven: &[&str] = if sent > 0 { &["queue", "configuration"] } else { &["configuration"] };
+    // A receipt that tells nobody proves no queue; a document that names none needs none.
+    let proven: &[&str] = if sent > 0 || delivery.notify.queues.is_empty() {
+        &["queue", "configuration"]
+    } else {
+        &["configuration"]
+    };
     let released = hold::release(ledger, id, proven).await?;
     // Last: after it nobody comes back.
     let notified = Notified { version: FORMAT, at: clock.now(), messages };

@@ -79,7 +79,10 @@ async fn verify(screen: &Screen, place: &LogPlace) -> Result<Finding, CommandErr
             screen.line(format_args!("{delivery}: {problem}"));
             finding = Finding::Unsound;
         }
-        if problems.is_empty() {
+        if log.intents.is_empty() {
+            screen.line(format_args!("{delivery}: no intent stands under this id"));
+            finding = Finding::Unsound;
+        } else if problems.is_empty() {
             screen.line(format_args!("{delivery}: sound: {}", summary(&log)));
         }
     }

@@ -6,8 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::keys::{self, RecordName};
 use crate::ledger::{Ledger, LedgerError};
+use crate::plan::DEDUPE_HORIZON;
 use crate::port::ObjectStore;
 use crate::record::{Closed, Intent, Outcome, Published, Receipt, Verdict};
 
@@ -149,7 +152,7 @@ pub fn verify(log: &DeliveryLog) -> Vec<Finding> {
             break;
         }
     }
-    let mut used: BTreeMap<(&str, &str, u64), u64> = BTreeMap::new();
+    let mut used: BTreeMap<(&str, &str, u64), (u64, Timestamp)> = BTreeMap::new();
     let mut produced: BTreeMap<&str, u64> = BTreeMap::new();
     for (n, entry) in &log.intents {
         verify_intent(*n, entry, &mut findings);
@@ -160,7 +163,10 @@ pub fn verify(log: &DeliveryLog) -> Vec<Finding> {
         let (Some(intent), Some(outcome)) = (&entry.intent, &entry.outcome) else { continue };
         for input in outcome.used(intent) {
             let identity = (input.key.as_str(), input.etag.as_str(), input.size);
-            if let Some(other) = used.insert(identity, *n) {
+            // After the horizon the same bytes are a new input.
+            if let Some((other, planned_at)) = used.insert(identity, (*n, intent.planned_at))
+                && intent.planned_at.duration_since(planned_at) < DEDUPE_HORIZON
+            {
                 findings.add(*n, format!("used {}, which intent {other} had used", input.key));
             }
         }

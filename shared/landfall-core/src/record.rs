@@ -51,8 +51,6 @@ pub enum PlanReason {
     Flush,
     /// The due record's time has come.
     Due,
-    /// The full listing for lost events.
-    Reconcile,
     /// A held destination works again, or an execution freed inputs.
     Resume,
 }
@@ -380,7 +378,8 @@ pub struct Hold {
     pub version: u32,
     /// The delivery.
     pub delivery: String,
-    /// What is broken: `role`, `bucket`, `key`, `catalog`, `queue`, `configuration`.
+    /// What is broken: `role`, `bucket`, `key`, `catalog`, `queue`, `configuration`, or `intent-<n>` for what concerns one
+    /// intent alone.
     pub resource: String,
     /// The class of the failure.
     pub class: ErrorClass,
@@ -392,13 +391,13 @@ pub struct Hold {
     pub first_failure: Timestamp,
     /// Failures so far.
     pub attempts: u32,
-    /// No attempt before this time, UTC.
+    /// When the message that met the failure comes back, UTC. What else wakes the work tries it too.
     pub not_before: Timestamp,
     /// The intent that met it.
     pub n: u64,
 }
 
-/// A row that was set aside: one line of a `rejected.jsonl.zst`.
+/// A row that was set aside: one line of a `rejected-<k>.jsonl.zst`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedRecord {
     /// The staged object.

@@ -1,7 +1,5 @@
 //! What a merge gives back: bytes of files, as soon as they are final.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use landfall_core::partition::Partition;
 
@@ -55,10 +53,5 @@ impl FinishedFile {
     /// The checksum as 16 hex digits.
     pub fn crc64nvme_hex(&self) -> String {
         format!("{:016x}", self.crc64nvme)
-    }
-
-    /// The checksum as S3 writes it: base64 of its big-endian bytes.
-    pub fn crc64nvme_base64(&self) -> String {
-        STANDARD.encode(self.crc64nvme.to_be_bytes())
     }
 }

@@ -11,18 +11,21 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use crate::delivery::{Delivery, Start};
+use crate::delivery::{Delivery, Order, Start};
 use crate::layout::{Layout, PartitionLevel, PartitionSource, PartitionTransform};
 use crate::partition::value_in_key;
 use crate::port::ListedObject;
 use crate::record::{FlushReason, Input, KnownValue, PlanReason};
+
+/// How long identities of delivered inputs are kept: after it the same bytes are a new input.
+pub const DEDUPE_HORIZON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// Bounds of one intent, so that one execution can finish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// The greatest sum of decoded bytes.
     pub raw_bytes: u64,
-    /// The greatest number of objects.
+    /// The greatest number of objects it is cut at; a reserve of a quarter may come on top.
     pub objects: usize,
     /// Bytes of output an execution can make in a third of its timeout.
     pub output_bytes: u64,
@@ -224,8 +227,10 @@ fn slice(input: &PlanInput<'_>, objects: &[&ListedObject]) -> Slice {
             break;
         }
     }
-    // Such a merge does not stop early, so it gets no reserve.
-    let reserve = if layout.routes_by_record() { 0 } else { predicted.div_ceil(4) };
+    // Such a merge does not stop early, so it gets no reserve. Nor does an ordered delivery: what a reserve frees would
+    // come after what was planned behind it.
+    let reserved = !layout.routes_by_record() && input.delivery.order == Order::None;
+    let reserve = if reserved { predicted.div_ceil(4) } else { 0 };
     Slice { full, predicted, listed: predicted.saturating_add(reserve).min(objects.len()) }
 }
 
