@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::message::Message;
-use landfall_core::record::{Closed, Verdict};
+use landfall_core::record::{Closed, FlushReason, Verdict};
 use landfall_lambda::metrics;
 use testkit::fake::Fault;
 
-use crate::scene::{Scene, document, noise, rows};
+use crate::scene::{Scene, document, gzip, noise, rows};
 
 const ID: &str = "acme-rows";
 const LAKE: &str = "acme-lake";
@@ -130,6 +130,35 @@ async fn a_flush_of_more_than_a_file_takes_what_its_merges_free_as_well() {
     let outcomes = scene.outcomes(ID).await;
     let freed = outcomes[0].consumed < scene.ledger().intent(ID, 1).await.expect("an intent").inputs.len();
     assert!(freed, "the first merge was to free inputs, or this test shows nothing");
+}
+
+#[tokio::test]
+async fn a_flush_takes_also_what_was_under_way_when_it_was_asked_for() {
+    let text = acme().replace(
+        "max_latency_seconds = 60",
+        "max_latency_seconds = 3600\ntarget_bytes = 1048576\nrow_group_bytes = 1048576",
+    );
+    let mut scene = Scene::new(&[&text]);
+    // gzip is predicted 1:1, and noise that is base64 text makes it smaller than its rows: a file is full early.
+    for index in 0..8_u64 {
+        scene.stage(&format!("acme/rows/{index:02}.gz"), gzip(&noise(index * 100, 100, 4096)));
+    }
+    scene.block("work");
+    scene.run(60).await;
+    let intent = scene.ledger().intent(ID, 1).await.expect("planned by its events");
+    assert_eq!(intent.reason, FlushReason::Size);
+    // Asked for while every object is taken: the plan itself finds nothing to do.
+    scene.flush(ID);
+    scene.run(60).await;
+    scene.unblock();
+    scene.tick_for(40).await;
+    assert_eq!(scene.staged(), Vec::<String>::new(), "nothing waits after a flush");
+    assert_eq!(scene.delivered_ids(LAKE), ids(800));
+    let outcomes = scene.outcomes(ID).await;
+    assert!(
+        outcomes[0].consumed < intent.inputs.len(),
+        "the merge was to free inputs, or this test shows nothing"
+    );
 }
 
 /// One object of `count` rows, too large to be fetched ahead, and read in small pieces.

@@ -173,9 +173,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             // The role let us in. Bucket, key and catalog are proven by the commit that follows.
             let released = hold::release(&self.ledger, id, &["role", "configuration"]).await?;
             if report.freed || released > 0 {
-                // What was freed, or waited for the repair, is as ripe as it was: a plan now takes it.
-                let asked = if report.flushed { PlanReason::Flush } else { PlanReason::Resume };
-                let mut failures = self.nudge(&BTreeSet::from([id.to_owned()]), asked).await;
+                // What was freed, or waited for the repair, is as ripe as it was, or as much asked for: a plan now takes it.
+                let freed = BTreeSet::from([id.to_owned()]);
+                let mut failures = self.nudge(&freed, PlanReason::Resume).await;
                 if let Some((_, error)) = failures.pop_first() {
                     return Err(error.into());
                 }

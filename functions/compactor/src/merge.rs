@@ -11,7 +11,7 @@ use landfall_core::error::{PortError, PortErrorKind};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, PutOnce, generation};
 use landfall_core::port::{Bucket, Destinations, GetOutcome, ObjectBody as _, ObjectStore, Purpose};
-use landfall_core::record::{FORMAT, FlushReason, Input, Intent, Outcome, OutcomeFile, Verdict};
+use landfall_core::record::{FORMAT, Input, Intent, Outcome, OutcomeFile, Verdict};
 use landfall_lambda::Deadline;
 use landfall_parquet::{Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec};
 
@@ -61,8 +61,6 @@ pub struct MergeReport {
     pub quarantined: u64,
     /// Whether inputs were freed, to be planned again.
     pub freed: bool,
-    /// Whether the intent was flushed on request.
-    pub flushed: bool,
 }
 
 /// Executes intent `n`.
@@ -405,7 +403,6 @@ fn report(intent: &Intent, outcome: &Outcome) -> MergeReport {
         rejected,
         quarantined: quarantined as u64,
         freed: outcome.consumed < intent.inputs.len(),
-        flushed: intent.reason == FlushReason::Request,
     }
 }
 

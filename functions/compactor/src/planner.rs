@@ -74,12 +74,18 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
 ) -> Result<PlanReport, WorkError> {
     let mut report = PlanReport::default();
     let holds = hold::held(ledger, &delivery.id).await?;
+    let mut schedule = Schedule::read(ledger, delivery).await?;
     for _ in 0..ROUNDS {
         let log = read_log(ledger, delivery, now).await?;
         // A hold ends by the success of an intent that is under way. Without one nothing would ever find the repair: then
         // the next intent is the probe.
         let held = if log.has_open_data(&holds.intents) { holds.resources.clone() } else { Vec::new() };
         let listing = list_all(ledger.store(), &config.staging, &delivery.source.prefix, None).await?;
+        if reason == PlanReason::Flush {
+            // By the store's clock too, which may be ahead of ours.
+            let newest = listing.iter().map(|object| object.last_modified).max();
+            schedule.flushed_at = schedule.flushed_at.max(Some(now)).max(newest);
+        }
         let floor = retire(ledger, delivery, &log, &listing, now).await?;
         report.floor = floor.or(report.floor);
         let divided = plan::pending(listing, &log.taken);
@@ -91,6 +97,7 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
                 now,
                 delivery,
                 reason,
+                flushed_at: schedule.flushed_at,
                 pending: &divided.objects,
                 ratios: &ratios,
                 bounds: Bounds::for_timeout(config.timeout_seconds),
@@ -110,7 +117,7 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
         report.held.clone_from(&held);
         let next_look = if held.is_empty() { plan.next_look } else { None };
         report.redispatched +=
-            dispatch_and_note(ledger, queue, config, delivery, &log, next_look, now).await?;
+            dispatch_and_note(ledger, queue, config, delivery, &log, schedule, next_look, now).await?;
         return Ok(report);
     }
     Err(WorkError::Raced { delivery: delivery.id.clone() })
@@ -176,26 +183,20 @@ async fn put_intents<S: ObjectStore>(
 }
 
 /// Dispatches silent work again and writes down when to look next.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the work and the world it is done in; a struct would only rename them"
+)]
 async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
     ledger: &Ledger<S>,
     queue: &Q,
     config: &PlannerConfig,
     delivery: &Delivery,
     log: &LogState,
+    mut schedule: Schedule,
     next_look: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<usize, WorkError> {
-    let key = keys::due(&delivery.id);
-    let (previous, etag) = match ledger.read::<Due>(&key).await {
-        Ok(Some((due, etag))) => (due.dispatched, Some(etag)),
-        Ok(None) => (BTreeMap::new(), None),
-        // Only a schedule: what cannot be read is written anew.
-        Err(LedgerError::Record(error)) => {
-            tracing::warn!(%error, "due record written anew");
-            (BTreeMap::new(), ledger.read_bytes(&key).await?.map(|(_, etag)| etag))
-        }
-        Err(error) => return Err(error.into()),
-    };
     let stall = SignedDuration::from_secs(i64::from(config.timeout_seconds)) + STALL_GRACE;
     let reconcile = SignedDuration::from_secs(i64::from(config.reconcile_seconds));
     let mut at = now.saturating_add(reconcile).unwrap_or(Timestamp::MAX);
@@ -208,7 +209,8 @@ async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
         let Some((target, message)) = unfinished(config, delivery, *n, records, log.outcomes.get(n)) else {
             continue;
         };
-        let known = previous.get(n).cloned().unwrap_or(Dispatched { times: 0, last: intent.planned_at });
+        let known =
+            schedule.dispatched.get(n).cloned().unwrap_or(Dispatched { times: 0, last: intent.planned_at });
         let spacing = stall.saturating_mul(1 << known.times.min(10)).min(MOST_SPACING.max(stall));
         let due = known.last.saturating_add(spacing).unwrap_or(Timestamp::MAX);
         if due <= now {
@@ -226,10 +228,47 @@ async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
         count += messages.len();
         send(queue, target, messages).await?;
     }
-    let due = Due { version: FORMAT, at, planned_at: now, dispatched };
-    // A lost race means that another plan of this delivery has just written its own view: equally good.
-    ledger.replace(&key, &due, etag.as_deref()).await?;
+    let mut due = Due { version: FORMAT, at, planned_at: now, flushed_at: schedule.flushed_at, dispatched };
+    // A lost race means that another plan of this delivery has just written its own view, which is equally good; but a
+    // request to flush must not be lost with it.
+    for _ in 0..ROUNDS {
+        if ledger.replace(&keys::due(&delivery.id), &due, schedule.etag.as_deref()).await? {
+            break;
+        }
+        let theirs = Schedule::read(ledger, delivery).await?;
+        if theirs.flushed_at >= due.flushed_at {
+            break;
+        }
+        schedule = theirs;
+        due.at = due.at.min(now);
+    }
     Ok(count)
+}
+
+/// What the due record says, and the entity tag to replace it under.
+struct Schedule {
+    dispatched: BTreeMap<u64, Dispatched>,
+    flushed_at: Option<Timestamp>,
+    etag: Option<String>,
+}
+
+impl Schedule {
+    async fn read<S: ObjectStore>(ledger: &Ledger<S>, delivery: &Delivery) -> Result<Self, LedgerError> {
+        let key = keys::due(&delivery.id);
+        let none = Self { dispatched: BTreeMap::new(), flushed_at: None, etag: None };
+        match ledger.read::<Due>(&key).await {
+            Ok(Some((due, etag))) => {
+                Ok(Self { dispatched: due.dispatched, flushed_at: due.flushed_at, etag: Some(etag) })
+            }
+            Ok(None) => Ok(none),
+            // Only a schedule: what cannot be read is written anew.
+            Err(LedgerError::Record(error)) => {
+                tracing::warn!(%error, "due record written anew");
+                Ok(Self { etag: ledger.read_bytes(&key).await?.map(|(_, etag)| etag), ..none })
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// The next step of an intent that is not over, and the queue it goes to.

@@ -358,6 +358,9 @@ pub struct Due {
     pub at: Timestamp,
     /// When the delivery was last planned, UTC.
     pub planned_at: Timestamp,
+    /// The last request to flush, UTC: whatever was staged up to then leaves, also what an intent that was under way
+    /// then gives back later.
+    pub flushed_at: Option<Timestamp>,
     /// How often stalled work was dispatched again, by intent number: the spacing doubles.
     pub dispatched: BTreeMap<u64, Dispatched>,
 }

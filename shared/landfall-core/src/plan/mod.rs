@@ -54,6 +54,8 @@ pub struct PlanInput<'a> {
     pub delivery: &'a Delivery,
     /// Why the plan is made.
     pub reason: PlanReason,
+    /// The last request to flush, UTC: whatever was staged up to then leaves.
+    pub flushed_at: Option<Timestamp>,
     /// Objects of the source prefix that no intent has taken, in key order.
     pub pending: &'a [ListedObject],
     /// Output bytes per listed byte, learned.
@@ -149,10 +151,11 @@ fn plan_group(
     let Some(oldest) = objects.iter().map(|object| object.last_modified).min() else { return };
     let latency = SignedDuration::from_secs(i64::from(input.delivery.layout.max_latency_seconds));
     let ripe = oldest.saturating_add(latency).unwrap_or(Timestamp::MAX);
-    let everything = match (input.reason, ripe <= input.now) {
-        (PlanReason::Flush, _) => Some(FlushReason::Request),
-        (_, true) => Some(FlushReason::Age),
-        (_, false) => None,
+    let requested = input.reason == PlanReason::Flush || input.flushed_at.is_some_and(|at| oldest <= at);
+    let everything = match (requested, ripe <= input.now) {
+        (true, _) => Some(FlushReason::Request),
+        (false, true) => Some(FlushReason::Age),
+        (false, false) => None,
     };
 
     let mut rest = objects;

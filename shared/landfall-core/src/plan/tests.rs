@@ -49,6 +49,7 @@ fn plan_of(delivery: &Delivery, pending: &[ListedObject], now: i64, reason: Plan
         now: at(now),
         delivery,
         reason,
+        flushed_at: None,
         pending,
         ratios: &Ratios::default(),
         bounds: Bounds::for_timeout(900),
@@ -87,6 +88,25 @@ fn a_flush_of_more_than_a_file_says_so_in_every_intent() {
 }
 
 #[test]
+fn what_was_staged_before_a_flush_leaves_whenever_it_comes_free() {
+    let delivery = delivery("");
+    let pending = [object("freed", 1, 10), object("later", 1, 30)];
+    let planned = |flushed_at: i64| {
+        plan(&PlanInput {
+            now: at(40),
+            delivery: &delivery,
+            reason: PlanReason::Resume,
+            flushed_at: Some(at(flushed_at)),
+            pending: &pending,
+            ratios: &Ratios::default(),
+            bounds: Bounds::for_timeout(900),
+        })
+    };
+    assert_eq!(planned(9).intents, []);
+    assert_eq!(planned(10).intents.first().map(|draft| draft.reason), Some(FlushReason::Request));
+}
+
+#[test]
 fn records_that_choose_their_partition_gather_for_all_of_them_without_a_reserve() {
     let delivery = delivery("[[layout.partition]]\nname = \"p\"\nsource = \"column\"\nfield = \"a\"\n");
     let mut ratios = Ratios::default();
@@ -98,6 +118,7 @@ fn records_that_choose_their_partition_gather_for_all_of_them_without_a_reserve(
         now: at(1),
         delivery: &delivery,
         reason: PlanReason::Event,
+        flushed_at: None,
         pending: &pending,
         ratios: &ratios,
         bounds: Bounds::for_timeout(900),
@@ -160,6 +181,7 @@ fn learned_ratios_change_the_cut() {
         now: at(1),
         delivery: &delivery,
         reason: PlanReason::Event,
+        flushed_at: None,
         pending: &pending,
         ratios: &ratios,
         bounds: Bounds::for_timeout(900),
