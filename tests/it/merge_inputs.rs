@@ -108,6 +108,26 @@ async fn a_retired_input_is_known_for_fourteen_days_and_then_new_again() {
     assert_eq!(scene.staged(), Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn many_moves_of_the_floor_leave_few_lists_and_forget_nothing() {
+    let mut scene = Scene::new(&[&acme()]);
+    for row in 0..80 {
+        scene.stage(&format!("acme/rows/{row}"), rows(row, 1));
+        scene.deliver(&[ID]).await;
+    }
+    let (floor, _) = scene.ledger().floor(ID).await.expect("a floor");
+    assert!(floor > 70, "the floor moved with nearly every delivery: {floor}");
+    let lists = scene.aws.keys("state", &keys::identities_prefix(ID));
+    assert!(lists.len() <= 33, "{} lists", lists.len());
+
+    for row in 0..80 {
+        scene.stage(&format!("acme/rows/{row}"), rows(row, 1));
+    }
+    scene.deliver(&[ID]).await;
+    assert_eq!(scene.delivered_ids(LAKE), ids(80), "each of them is known");
+    assert_eq!(scene.total(&metrics::REPEATED_UPLOADS, Some(ID)), 80);
+}
+
 fn ids(count: i64) -> Vec<i64> {
     (0..count).collect()
 }

@@ -5,6 +5,7 @@
 
 mod config;
 mod error;
+mod identities;
 mod input;
 mod intake;
 mod log_state;

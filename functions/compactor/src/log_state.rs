@@ -4,18 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use landfall_core::delivery::Delivery;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError, LogView, generation};
-use landfall_core::plan::{DEDUPE_HORIZON, Ratios, Taken, input_form};
+use landfall_core::plan::{Ratios, Taken, input_form};
 use landfall_core::port::{ListedObject, ObjectStore};
-use landfall_core::record::{FORMAT, Floor, Identities, Intent, Outcome, Verdict};
+use landfall_core::record::{FORMAT, Floor, Intent, Outcome, Verdict};
+
+use crate::identities::{self, IdentityList};
 
 /// How many of the last outcomes the size prediction learns from.
 const LEARN_FROM: u64 = 6;
-/// How many identity lists are read at once.
-const LISTS_AT_ONCE: usize = 16;
 /// How many intents are read at once, with their outcomes.
 const RECORDS_AT_ONCE: usize = 32;
 
@@ -29,6 +29,8 @@ pub(crate) struct LogState {
     pub(crate) outcomes: BTreeMap<u64, Outcome>,
     /// The inputs they have taken.
     pub(crate) taken: Taken,
+    /// The identity lists that stand.
+    pub(crate) lists: Vec<IdentityList>,
 }
 
 /// Reads the log of a delivery above its floor, and the identities of what was delivered before.
@@ -41,8 +43,13 @@ pub(crate) async fn read_log<S: ObjectStore>(
     now: Timestamp,
 ) -> Result<LogState, LedgerError> {
     let view = ledger.view(&delivery.id).await?;
-    let mut state =
-        LogState { view, intents: BTreeMap::new(), outcomes: BTreeMap::new(), taken: Taken::default() };
+    let mut state = LogState {
+        view,
+        intents: BTreeMap::new(),
+        outcomes: BTreeMap::new(),
+        taken: Taken::default(),
+        lists: Vec::new(),
+    };
     // Many at once: the log is as long as its oldest open intent is old.
     let numbers: Vec<(u64, Option<u32>)> =
         state.view.intents.iter().map(|(n, records)| (*n, generation(records))).collect();
@@ -65,28 +72,7 @@ pub(crate) async fn read_log<S: ObjectStore>(
             state.outcomes.insert(n, outcome);
         }
     }
-    let horizon = day(now.saturating_sub(DEDUPE_HORIZON).unwrap_or(Timestamp::MIN));
-    let mut kept = Vec::new();
-    for object in ledger.list_all(&keys::identities_prefix(&delivery.id), None).await? {
-        match keys::parse_identities(&delivery.id, &object.key) {
-            // Tidying up is worth no plan: another one tries again.
-            Some((written, _)) if written < horizon => {
-                if let Err(error) = ledger.delete(&object.key, &object.etag).await {
-                    tracing::warn!(%error, key = object.key, "expired identities not deleted");
-                }
-            }
-            Some(_) => kept.push(object.key),
-            None => {}
-        }
-    }
-    // By index: a closure over references would not be general enough for a `Send` stream.
-    let reads = (0..kept.len()).map(|index| read_identities(ledger, kept.get(index)));
-    let mut lists = futures::stream::iter(reads).buffered(LISTS_AT_ONCE);
-    while let Some(list) = lists.next().await {
-        for (key, etag, size) in list?.into_iter().flat_map(|list| list.identities) {
-            state.taken.add_closed(key, etag, size);
-        }
-    }
+    state.lists = identities::read(ledger, delivery, &mut state.taken, now).await?;
     Ok(state)
 }
 
@@ -104,16 +90,6 @@ async fn read_intent<S: ObjectStore>(
         None => None,
     };
     Ok(Some((n, intent, outcome)))
-}
-
-async fn read_identities<S: ObjectStore>(
-    ledger: &Ledger<S>,
-    key: Option<&String>,
-) -> Result<Option<Identities>, LedgerError> {
-    match key {
-        Some(key) => ledger.must_read(key).await.map(Some),
-        None => Ok(None),
-    }
 }
 
 impl LogState {
@@ -140,7 +116,7 @@ pub(crate) async fn retire<S: ObjectStore>(
     let listed: BTreeSet<(&str, &str, u64)> =
         listing.iter().map(|object| (object.key.as_str(), object.etag.as_str(), object.size)).collect();
     let mut floor = log.view.floor;
-    let mut identities = BTreeSet::new();
+    let mut used_up = BTreeSet::new();
     while let Some(records) = log.view.intents.get(&(floor + 1)) {
         let (Some(intent), Some(outcome)) = (log.intents.get(&(floor + 1)), log.outcomes.get(&(floor + 1)))
         else {
@@ -155,16 +131,15 @@ pub(crate) async fn retire<S: ObjectStore>(
             break;
         }
         let used = outcome.used(intent);
-        identities.extend(used.map(|input| (input.key.clone(), input.etag.clone(), input.size)));
+        used_up.extend(used.map(|input| (input.key.clone(), input.etag.clone(), input.size)));
         floor += 1;
     }
     if floor == log.view.floor {
         return Ok(None);
     }
     // Identities first: between the two writes they stand twice, which is harmless; never not at all.
-    if !identities.is_empty() {
-        let list = Identities { version: FORMAT, identities: identities.into_iter().collect() };
-        ledger.put_once(&keys::identities(&delivery.id, &day(now), floor), &list).await?;
+    if !used_up.is_empty() {
+        identities::write(ledger, delivery, &log.lists, used_up, floor, now).await?;
     }
     let (current, etag) = ledger.floor(&delivery.id).await?;
     if current >= floor {
@@ -210,9 +185,4 @@ pub(crate) async fn learn<S: ObjectStore>(
         }
     }
     Ok(ratios)
-}
-
-fn day(time: Timestamp) -> String {
-    let time = time.to_zoned(TimeZone::UTC);
-    format!("{:04}{:02}{:02}", time.year(), time.month(), time.day())
 }
