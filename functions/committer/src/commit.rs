@@ -10,14 +10,12 @@ use landfall_core::error::PortError;
 use landfall_core::hold;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, generation};
-use landfall_core::message::Message;
+use landfall_core::message::{Message, dispatch};
 use landfall_core::port::{
     Bucket, Catalog as _, CatalogChange, Clock, DeleteOutcome, Destination, Destinations, ObjectStore,
-    OutgoingMessage, Purpose, Queue,
+    Purpose, Queue,
 };
-use landfall_core::record::{
-    Closed, FORMAT, Input, Intent, Outcome, Published, Receipt, ReceiptFile, Verdict,
-};
+use landfall_core::record::{Closed, FORMAT, Intent, Outcome, Published, Receipt, ReceiptFile, Verdict};
 use landfall_lambda::Deadline;
 
 use crate::error::CommitError;
@@ -389,26 +387,14 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
     }
 
     async fn send_notify(&self, delivery: &str, n: u64) -> Result<(), CommitError> {
-        let message = OutgoingMessage {
-            body: Message::notify(delivery, n).to_body(),
-            group: None,
-            deduplication: None,
-            delay_seconds: None,
-        };
-        for answer in self.queue.send(&self.config.notify_queue, &[message]).await {
-            answer?;
-        }
-        Ok(())
+        Ok(dispatch(self.queue, &self.config.notify_queue, [Message::notify(delivery, n)]).await?)
     }
 
     /// Deletes the consumed inputs, each only if it is still the one that was read.
     async fn delete_inputs(&self, work: &Work<'_>) -> Result<(u64, u64), CommitError> {
-        let mut read = Vec::with_capacity(work.outcome.verdicts.len());
-        for (input, verdict) in consumed(work) {
-            if !matches!(verdict, Verdict::Gone | Verdict::Superseded) {
-                read.push((input.key.clone(), input.etag.clone()));
-            }
-        }
+        let used = work.outcome.used(&work.intent);
+        let mut read: Vec<(String, String)> =
+            used.map(|input| (input.key.clone(), input.etag.clone())).collect();
         if work.records.contains(&RecordName::Receipt) {
             // An earlier try came this far: what it deleted is not asked for again, or a large intent never ends.
             let listed = self.still_listed(work, &read).await?;
@@ -466,8 +452,4 @@ fn attempted(records: &BTreeSet<RecordName>, index: u32) -> bool {
     records.iter().any(
         |name| matches!(name, RecordName::Published(i) | RecordName::Attempt { file: i, .. } if *i == index),
     )
-}
-
-fn consumed<'w>(work: &'w Work<'_>) -> impl Iterator<Item = (&'w Input, &'w Verdict)> {
-    work.intent.inputs.iter().zip(&work.outcome.verdicts)
 }

@@ -17,12 +17,12 @@ pub use publish::{CHECKSUM, DELIVERY_ID};
 use landfall_core::config_source::ConfigSource;
 use landfall_core::delivery::{Delivery, Order};
 use landfall_core::error::ErrorClass;
+use landfall_core::hold;
 use landfall_core::keys::RecordName;
 use landfall_core::ledger::{Ledger, generation};
-use landfall_core::message::Message;
+use landfall_core::message::{Message, dispatch};
 use landfall_core::port::{Clock, Destinations, ObjectStore, OutgoingMessage, Queue};
 use landfall_core::record::PlanReason;
-use landfall_core::{hash, hold};
 use landfall_lambda::{Deadline, Invocation, MessageHandler, SqsMessage, Verdict, metrics};
 use tokio::sync::Mutex;
 
@@ -90,16 +90,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
         if generation(&records).is_none() || records.contains(&RecordName::Closed) {
             return Ok(());
         }
-        let message = OutgoingMessage {
-            body: Message::commit(id, n).to_body(),
-            group: None,
-            deduplication: None,
-            delay_seconds: None,
-        };
-        for answer in self.queue.send(&self.config.commit_queue, &[message]).await {
-            answer?;
-        }
-        Ok(())
+        Ok(dispatch(&self.queue, &self.config.commit_queue, [Message::commit(id, n)]).await?)
     }
 
     /// What waited while the delivery was held is planned now, not at the next look.
@@ -150,8 +141,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> MessageHandler for Com
                     .kind("commit");
             }
         };
-        let name = format!("{}/{}/{}", invocation.request_id, message.id(), message.receive_count());
-        let execution: String = hash::hex(name.as_bytes()).chars().take(20).collect();
+        let execution = invocation.execution_id(message);
         let verdict = match self.commit(&id, n, &execution, &invocation.deadline).await {
             Ok(done) => report(&id, done, invocation),
             Err(error) => self.failed(&id, n, &error, invocation).await,

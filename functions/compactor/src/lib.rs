@@ -25,11 +25,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use landfall_core::config_source::ConfigSource;
 use landfall_core::delivery::Delivery;
 use landfall_core::error::{ErrorClass, PortError};
-use landfall_core::hash;
 use landfall_core::hold;
 use landfall_core::ledger::Ledger;
-use landfall_core::message::Message;
-use landfall_core::port::{Clock, Destinations, ObjectStore, OutgoingMessage, Queue};
+use landfall_core::message::{Message, dispatch};
+use landfall_core::port::{Clock, Destinations, ObjectStore, Queue};
 use landfall_core::record::PlanReason;
 use landfall_core::registry::Registry;
 use landfall_lambda::{
@@ -150,7 +149,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         invocation: &Invocation,
     ) -> Result<Handled, WorkError> {
         let delivery = self.delivery(id).await?;
-        let execution = execution_id(invocation, message);
+        let execution = invocation.execution_id(message);
         let done = merge::execute(
             &self.ledger,
             &self.destinations,
@@ -162,7 +161,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         )
         .await?;
         if done != Execution::Retired {
-            self.send(&self.config.planner.commit_queue, &Message::commit(id, n)).await?;
+            dispatch(&self.queue, &self.config.planner.commit_queue, [Message::commit(id, n)]).await?;
         }
         if let Execution::Decided(report) = &done {
             let counts = &invocation.metrics;
@@ -184,25 +183,6 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         }
         Ok(Handled::Executed(done))
     }
-
-    async fn send(&self, queue: &str, message: &Message) -> Result<(), WorkError> {
-        let outgoing = OutgoingMessage {
-            body: message.to_body(),
-            group: None,
-            deduplication: None,
-            delay_seconds: None,
-        };
-        for answer in self.queue.send(queue, &[outgoing]).await {
-            answer?;
-        }
-        Ok(())
-    }
-}
-
-/// An id of this execution alone: who runs it, for which message, which time.
-fn execution_id(invocation: &Invocation, message: &SqsMessage) -> String {
-    let name = format!("{}/{}/{}", invocation.request_id, message.id(), message.receive_count());
-    hash::hex(name.as_bytes()).chars().take(20).collect()
 }
 
 impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> BatchHandler for Compactor<S, Q, D, C> {

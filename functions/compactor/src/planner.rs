@@ -11,9 +11,9 @@ use landfall_core::delivery::Delivery;
 use landfall_core::hold;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError, LogView, PutOnce, list_all};
-use landfall_core::message::Message;
+use landfall_core::message::{Message, dispatch};
 use landfall_core::plan::{self, Bounds, IntentDraft, PlanInput};
-use landfall_core::port::{Bucket, DeleteOutcome, ListedObject, ObjectStore, OutgoingMessage, Queue};
+use landfall_core::port::{Bucket, DeleteOutcome, ListedObject, ObjectStore, Queue};
 use landfall_core::record::{Dispatched, Due, FORMAT, Intent, Outcome, PlanReason};
 
 use crate::error::WorkError;
@@ -108,7 +108,8 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
         let put = put_intents(ledger, delivery, &log.view, &plan.intents, now).await?;
         report.intents += put.numbers.len();
         report.objects += put.objects;
-        send(queue, &config.work_queue, put.numbers.iter().map(|n| Message::merge(&delivery.id, *n))).await?;
+        dispatch(queue, &config.work_queue, put.numbers.iter().map(|n| Message::merge(&delivery.id, *n)))
+            .await?;
         if put.raced {
             continue;
         }
@@ -226,7 +227,7 @@ async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
     let mut count = 0;
     for (target, messages) in messages {
         count += messages.len();
-        send(queue, target, messages).await?;
+        dispatch(queue, target, messages).await?;
     }
     let mut due = Due { version: FORMAT, at, planned_at: now, flushed_at: schedule.flushed_at, dispatched };
     // A lost race means that another plan of this delivery has just written its own view, which is equally good; but a
@@ -288,27 +289,4 @@ fn unfinished<'a>(
         }
         Some(_) => None,
     }
-}
-
-async fn send<Q: Queue>(
-    queue: &Q,
-    url: &str,
-    messages: impl IntoIterator<Item = Message>,
-) -> Result<(), WorkError> {
-    let outgoing: Vec<OutgoingMessage> = messages
-        .into_iter()
-        .map(|message| OutgoingMessage {
-            body: message.to_body(),
-            group: None,
-            deduplication: None,
-            delay_seconds: None,
-        })
-        .collect();
-    if outgoing.is_empty() {
-        return Ok(());
-    }
-    for answer in queue.send(url, &outgoing).await {
-        answer?;
-    }
-    Ok(())
 }

@@ -329,12 +329,7 @@ impl Deployment {
             "resources": [format!("arn:aws:events:{region}:{account}:rule/{stack}-ScheduleRule")],
             "detail": {},
         });
-        let message = OutgoingMessage {
-            body: event.to_string(),
-            group: None,
-            deduplication: None,
-            delay_seconds: None,
-        };
+        let message = OutgoingMessage::plain(event.to_string());
         self.send("IntakeQueueUrl", message).await
     }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::error::PortError;
+use crate::port::{OutgoingMessage, Queue};
 use crate::record::{PlanReason, Receipt};
 
 /// A message between landfall's functions.
@@ -109,6 +111,26 @@ impl Message {
             | Self::Notify { delivery, .. } => delivery,
         }
     }
+}
+
+/// Sends messages to one of our standard queues; the first that fails is the failure of all.
+///
+/// # Errors
+/// When the queue does not take one of them. The others may have been taken: every message may come twice.
+pub async fn dispatch<Q: Queue>(
+    queue: &Q,
+    queue_url: &str,
+    messages: impl IntoIterator<Item = Message>,
+) -> Result<(), PortError> {
+    let outgoing: Vec<OutgoingMessage> =
+        messages.into_iter().map(|message| OutgoingMessage::plain(message.to_body())).collect();
+    if outgoing.is_empty() {
+        return Ok(());
+    }
+    for answer in queue.send(queue_url, &outgoing).await {
+        answer?;
+    }
+    Ok(())
 }
 
 /// What a client's queue receives: one message per delivery of files. Published as docs/notice.md.

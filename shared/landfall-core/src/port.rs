@@ -316,6 +316,13 @@ pub struct OutgoingMessage {
     pub delay_seconds: Option<u32>,
 }
 
+impl OutgoingMessage {
+    /// A message for a standard queue, visible at once.
+    pub fn plain(body: impl Into<String>) -> Self {
+        Self { body: body.into(), group: None, deduplication: None, delay_seconds: None }
+    }
+}
+
 /// Queues, acting as one principal.
 pub trait Queue: Send + Sync {
     /// Sends messages, in batches within the service's limits. One result per message, in order: the message

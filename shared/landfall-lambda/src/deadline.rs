@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use landfall_core::hash;
 use landfall_core::port::Clock;
 
+use crate::batch::SqsMessage;
 use crate::metrics::MetricsRecorder;
 
 /// The first milliseconds since the epoch that have thirteen digits.
@@ -91,6 +93,14 @@ pub struct Invocation {
     pub deadline: Deadline,
     /// Counts of this invocation; written by the host when the batch is over.
     pub metrics: MetricsRecorder,
+}
+
+impl Invocation {
+    /// An id of one execution alone: who runs it, for which message, which time. 20 hex digits.
+    pub fn execution_id(&self, message: &SqsMessage) -> String {
+        let name = format!("{}/{}/{}", self.request_id, message.id(), message.receive_count());
+        hash::hex(name.as_bytes()).chars().take(20).collect()
+    }
 }
 
 #[cfg(test)]

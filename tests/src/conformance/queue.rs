@@ -62,7 +62,7 @@ pub fn cases<H: QueueHarness>() -> Vec<Case<H>> {
 }
 
 fn message(body: impl Into<String>) -> OutgoingMessage {
-    OutgoingMessage { body: body.into(), group: None, deduplication: None, delay_seconds: None }
+    OutgoingMessage::plain(body)
 }
 
 fn in_group(body: &str, group: &str, deduplication: &str) -> OutgoingMessage {

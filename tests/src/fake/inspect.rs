@@ -81,7 +81,7 @@ impl FakeAws {
     /// The code of SQS's refusal.
     pub fn send_body(&self, queue: &str, body: &str) -> Result<String, &'static str> {
         let body = body.to_owned();
-        self.send(queue, &OutgoingMessage { body, group: None, deduplication: None, delay_seconds: None })
+        self.send(queue, &OutgoingMessage::plain(body))
     }
 
     /// Sends these events to a queue as one S3 notification.

@@ -8,7 +8,7 @@ use crate::replay::{Answer, Replay, answer, json_error};
 use crate::sts::Principal;
 
 fn message(body: &str) -> OutgoingMessage {
-    OutgoingMessage { body: body.into(), group: None, deduplication: None, delay_seconds: None }
+    OutgoingMessage::plain(body)
 }
 
 fn sent(ids: std::ops::Range<usize>) -> Answer {

@@ -42,8 +42,7 @@ async fn a_session_reaches_only_what_its_purpose_needs() {
     assert!(commit.store.delete(&lake, "lake/sales/1", &published).await.is_err(), "never deleted by us");
     let notify = aws.destinations().open(&access(), Purpose::Notify).await.unwrap();
     assert!(notify.store.list(&lake, "lake/sales/", None, None).await.is_err());
-    let hello =
-        [OutgoingMessage { body: "hi".into(), group: None, deduplication: None, delay_seconds: None }];
+    let hello = [OutgoingMessage::plain("hi")];
     assert!(notify.queue.send(QUEUE, &hello).await[0].is_ok());
     assert!(commit.queue.send(QUEUE, &hello).await[0].is_err());
 }
