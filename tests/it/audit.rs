@@ -33,7 +33,7 @@ type Change = fn(&mut DeliveryLog);
 #[tokio::test]
 async fn everything_that_cannot_be_is_found() {
     let log = log().await;
-    let changes: [(&str, Change); 16] = [
+    let changes: [(&str, Change); 20] = [
         ("the floor is 9, the last intent 3", |log| log.floor = 9),
         ("intent 3: is retired and only planned", |log| log.floor = 3),
         ("intent 2 is missing", |log| drop(log.intents.remove(&2))),
@@ -54,9 +54,24 @@ async fn everything_that_cannot_be_is_found() {
             entry(log, 1).records.insert(RecordName::Refused { file: 0, k: 2 });
         }),
         ("which was not published", |log| entry(log, 1).published.clear()),
-        ("intent 1: is closed without a receipt", |log| entry(log, 1).receipt = None),
-        ("intent 1: has a receipt for 4 rows, its outcome says 3", |log| {
-            entry(log, 1).receipt.as_mut().unwrap().rows = 4;
+        ("intent 1: is closed without a receipt", |log| {
+            entry(log, 1).records.remove(&RecordName::Receipt(1));
+        }),
+        ("intent 1: has a receipt for 4 rows in files of 3", |log| {
+            entry(log, 1).receipts.get_mut(&1).unwrap().rows = 4;
+        }),
+        ("intent 1: has receipts for 0 of 1 files", |log| {
+            entry(log, 1).receipts.get_mut(&1).unwrap().files.clear();
+        }),
+        ("intent 1: has two receipts for", |log| {
+            let receipt = entry(log, 1).receipts[&1].clone();
+            entry(log, 1).receipts.insert(2, receipt);
+        }),
+        ("intent 1: has resumed and had not expired", |log| {
+            entry(log, 1).records.insert(RecordName::Resumed(1));
+        }),
+        ("intent 3: has expired-2 and was not resumed before it", |log| {
+            entry(log, 3).records.insert(RecordName::Expired(2));
         }),
     ];
     for (expected, change) in changes {

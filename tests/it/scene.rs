@@ -113,9 +113,9 @@ impl Scene {
     pub fn ask(&self, message: &Message) {
         let queue = match message {
             Message::Plan { .. } => &self.urls.plan,
-            Message::Merge { .. } => &self.urls.work,
-            Message::Commit { .. } => &self.urls.commit,
-            Message::Notify { .. } => &self.urls.notify,
+            Message::Merge(_) => &self.urls.work,
+            Message::Commit(_) => &self.urls.commit,
+            Message::Notify(_) | Message::Hold(_) => &self.urls.notify,
         };
         self.aws.send_body(queue, &message.to_body()).expect("the queue takes it");
     }

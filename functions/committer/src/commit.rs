@@ -16,6 +16,7 @@ use landfall_core::port::{
     Purpose, Queue,
 };
 use landfall_core::record::{Closed, FORMAT, Intent, Outcome, Published, Receipt, ReceiptFile, Verdict};
+use landfall_core::standing::Standing;
 use landfall_lambda::Deadline;
 
 use crate::error::CommitError;
@@ -121,7 +122,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         }
         let records = self.ledger.records(id, n).await?;
         if records.contains(&RecordName::Closed) {
-            if !records.contains(&RecordName::Notified) {
+            if !records.contains(&RecordName::Notified(1)) {
                 self.send_notify(id, n).await?;
             }
             return Ok(Commit::AlreadyClosed);
@@ -140,7 +141,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         let work = Work { delivery, intent, outcome, pin, records };
 
         let mut report = CommitReport::default();
-        if !work.records.contains(&RecordName::Receipt) {
+        if !work.records.contains(&RecordName::Receipt(1)) {
             report.catalog = self.deliver(&work).await?;
         }
         let receipt = self.receipt(&work).await?;
@@ -169,7 +170,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             return Ok(None);
         }
         let records = self.ledger.records(&delivery.id, before).await?;
-        if records.contains(&RecordName::Closed) || records.contains(&RecordName::Expired) {
+        if records.contains(&RecordName::Closed) || Standing::of(&records).expired {
             return Ok(None);
         }
         if let Some(generation) = generation(&records) {
@@ -339,8 +340,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
 
     /// The receipt, written now or before.
     async fn receipt(&self, work: &Work<'_>) -> Result<Receipt, CommitError> {
-        let key = keys::record(&work.delivery.id, work.intent.n, RecordName::Receipt);
-        if work.records.contains(&RecordName::Receipt) {
+        let key = keys::record(&work.delivery.id, work.intent.n, RecordName::Receipt(1));
+        if work.records.contains(&RecordName::Receipt(1)) {
             return Ok(self.ledger.must_read(&key).await?);
         }
         let mut at = self.clock.now();
@@ -359,6 +360,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             version: FORMAT,
             delivery: work.delivery.id.clone(),
             n: work.intent.n,
+            part: 1,
             at,
             dataset: work.pin.dataset.clone(),
             job_id: work.intent.job_id(),
@@ -395,7 +397,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         let used = work.outcome.used(&work.intent);
         let mut read: Vec<(String, String)> =
             used.map(|input| (input.key.clone(), input.etag.clone())).collect();
-        if work.records.contains(&RecordName::Receipt) {
+        if work.records.contains(&RecordName::Receipt(1)) {
             // An earlier try came this far: what it deleted is not asked for again, or a large intent never ends.
             let listed = self.still_listed(work, &read).await?;
             read.retain(|(key, _)| listed.contains(key));

@@ -131,7 +131,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
 impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> MessageHandler for Committer<S, Q, D, C> {
     async fn handle(&self, message: &SqsMessage, invocation: &Invocation) -> Verdict {
         let (id, n) = match Message::parse(&message.body) {
-            Ok(Message::Commit { delivery, n, .. }) => (delivery, n),
+            Ok(Message::Commit(work)) => (work.delivery, work.n),
             Ok(_) => {
                 let reason = "a message for another function";
                 return Verdict::retry("misdirected", ErrorClass::Permanent, reason, None).kind("commit");

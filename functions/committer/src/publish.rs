@@ -119,8 +119,14 @@ impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
     }
 
     async fn attempt(&self, file: &OutcomeFile, k: u32, now: Timestamp) -> Result<(), CommitError> {
-        let attempt =
-            Attempt { version: FORMAT, file: file.index, k, at: now, execution: self.execution.to_owned() };
+        let attempt = Attempt {
+            version: FORMAT,
+            file: file.index,
+            k,
+            at: now,
+            execution: self.execution.to_owned(),
+            generation: 1,
+        };
         let key = self.record(RecordName::Attempt { file: file.index, k });
         if self.ledger.put_once(&key, &attempt).await? == PutOnce::Theirs {
             return Err(self.not_yet(5, format!("another worker makes attempt {k} of {}", file.key)));
@@ -245,6 +251,7 @@ impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
             key: file.key.clone(),
             etag: etag.to_owned(),
             at: now,
+            generation: 1,
         };
         self.ledger.put_once(&self.record(RecordName::Published(file.index)), &published).await?;
         Ok(())

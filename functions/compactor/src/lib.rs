@@ -4,6 +4,7 @@
 //! intent a message). Generic over the ports; `main.rs` chooses the adapters.
 
 mod config;
+mod dispatch;
 mod error;
 mod identities;
 mod input;
@@ -292,10 +293,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             Message::Plan { delivery, reason, .. } => {
                 ("plan", 0, self.plan(delivery, *reason, invocation).await)
             }
-            Message::Merge { delivery, n, .. } => {
-                ("merge", *n, self.merge(delivery, *n, message, invocation).await)
+            Message::Merge(work) => {
+                ("merge", work.n, self.merge(&work.delivery, work.n, message, invocation).await)
             }
-            Message::Commit { .. } | Message::Notify { .. } => {
+            Message::Commit(_) | Message::Notify(_) | Message::Hold(_) => {
                 let reason = "a message for another function".to_owned();
                 return Verdict::retry("misdirected", ErrorClass::Permanent, reason, None).kind("request");
             }

@@ -11,6 +11,7 @@ use landfall_core::ledger::{Ledger, LedgerError, LogView, generation};
 use landfall_core::plan::{Ratios, Taken, input_form};
 use landfall_core::port::{ListedObject, ObjectStore};
 use landfall_core::record::{FORMAT, Floor, Intent, Outcome, Verdict};
+use landfall_core::standing::Standing;
 
 use crate::identities::{self, IdentityList};
 
@@ -97,10 +98,8 @@ impl LogState {
     pub(crate) fn has_open_data(&self, held: &BTreeSet<u64>) -> bool {
         self.view.intents.iter().any(|(n, records)| {
             let void = self.outcomes.get(n).is_some_and(|outcome| outcome.void);
-            !(void
-                || held.contains(n)
-                || records.contains(&RecordName::Closed)
-                || records.contains(&RecordName::Expired))
+            let standing = Standing::of(records);
+            !(void || held.contains(n) || standing.closed || standing.expired)
         })
     }
 }
@@ -122,8 +121,7 @@ pub(crate) async fn retire<S: ObjectStore>(
         else {
             break;
         };
-        let over = outcome.void
-            || (records.contains(&RecordName::Closed) && records.contains(&RecordName::Notified));
+        let over = outcome.void || Standing::of(records).is_over();
         let absent = outcome
             .used(intent)
             .all(|input| !listed.contains(&(input.key.as_str(), input.etag.as_str(), input.size)));

@@ -64,7 +64,7 @@ impl<S: ObjectStore, D: Destinations, C: Clock> Notifier<S, D, C> {
 impl<S: ObjectStore, D: Destinations, C: Clock> MessageHandler for Notifier<S, D, C> {
     async fn handle(&self, message: &SqsMessage, invocation: &Invocation) -> Verdict {
         let (id, n) = match Message::parse(&message.body) {
-            Ok(Message::Notify { delivery, n, .. }) => (delivery, n),
+            Ok(Message::Notify(work)) => (work.delivery, work.n),
             Ok(_) => {
                 let reason = "a message for another function";
                 return Verdict::retry("misdirected", ErrorClass::Permanent, reason, None).kind("notify");

@@ -109,10 +109,10 @@ pub(crate) async fn tell<S: ObjectStore, D: Destinations, C: Clock + ?Sized>(
 ) -> Result<Told, NoticeError> {
     let id = delivery.id.as_str();
     let (floor, _) = ledger.floor(id).await?;
-    if n <= floor || ledger.records(id, n).await?.contains(&RecordName::Notified) {
+    if n <= floor || ledger.records(id, n).await?.contains(&RecordName::Notified(1)) {
         return Ok(Told::Before);
     }
-    let receipt: Receipt = match ledger.read(&keys::record(id, n, RecordName::Receipt)).await? {
+    let receipt: Receipt = match ledger.read(&keys::record(id, n, RecordName::Receipt(1))).await? {
         Some((receipt, _)) => receipt,
         None => return Err(NoticeError::NoReceipt { delivery: id.to_owned(), n }),
     };
@@ -131,8 +131,8 @@ pub(crate) async fn tell<S: ObjectStore, D: Destinations, C: Clock + ?Sized>(
     };
     let released = hold::release(ledger, id, proven).await?;
     // Last: after it nobody comes back.
-    let notified = Notified { version: FORMAT, at: clock.now(), messages };
-    ledger.put_once(&keys::record(id, n, RecordName::Notified), &notified).await?;
+    let notified = Notified { version: FORMAT, at: clock.now(), messages, given_up: None };
+    ledger.put_once(&keys::record(id, n, RecordName::Notified(1)), &notified).await?;
     Ok(Told::Now { sent, released })
 }
 

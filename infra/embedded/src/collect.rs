@@ -258,7 +258,7 @@ impl Deployment {
                 None => None,
             };
             let receipt: Option<Receipt> =
-                ledger.read(&at(RecordName::Receipt)).await?.map(|(receipt, _)| receipt);
+                ledger.read(&at(RecordName::Receipt(1))).await?.map(|(receipt, _)| receipt);
             for key in outcome.iter().flat_map(|outcome| &outcome.rejected_rows) {
                 let body = ledger.read_bytes(key).await?.map(|(body, _)| body).unwrap_or_default();
                 collected.rejected.entry(delivery.to_owned()).or_default().extend(rejected_rows(key, &body)?);

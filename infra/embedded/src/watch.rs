@@ -72,7 +72,7 @@ impl fmt::Display for Standstill {
         writeln!(f, "nothing changed for {} s, and not everything is delivered:", self.idle.as_secs())?;
         for progress in &self.progress {
             for (n, records) in &progress.records {
-                if !records.contains(&RecordName::Notified) {
+                if !records.contains(&RecordName::Notified(1)) {
                     let names: Vec<String> = records.iter().map(ToString::to_string).collect();
                     writeln!(f, "  {} intent {n}: {}", progress.delivery, names.join(" "))?;
                 }
@@ -195,11 +195,11 @@ async fn is_done<S: ObjectStore>(
     n: u64,
     records: &BTreeSet<RecordName>,
 ) -> Result<bool, EmbeddedError> {
-    if records.contains(&RecordName::Notified) {
+    if records.contains(&RecordName::Notified(1)) {
         return Ok(records.contains(&RecordName::Closed));
     }
     match generation(records) {
-        Some(generation) if !records.contains(&RecordName::Receipt) => {
+        Some(generation) if !records.contains(&RecordName::Receipt(1)) => {
             let key = keys::record(delivery, n, RecordName::Outcome(generation));
             Ok(ledger.must_read::<Outcome>(&key).await?.void)
         }

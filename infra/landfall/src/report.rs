@@ -285,7 +285,11 @@ fn quarantined(delivery: &str, intents: &[&IntentSeen], collected: &Collected) -
         .flat_map(|outcome| &outcome.verdicts)
         .filter_map(|verdict| match verdict {
             Verdict::Quarantined { kept, rows, .. } => Some((kept.as_str(), *rows)),
-            Verdict::Merged { .. } | Verdict::Empty | Verdict::Superseded | Verdict::Gone => None,
+            Verdict::Merged { .. }
+            | Verdict::Empty
+            | Verdict::Discarded
+            | Verdict::Superseded
+            | Verdict::Gone => None,
         })
         .collect();
     collected

@@ -13,6 +13,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::plan::DEDUPE_HORIZON;
 use crate::port::ObjectStore;
 use crate::record::{Closed, Intent, Outcome, Published, Receipt, Verdict};
+use crate::standing::Standing;
 
 /// The whole log of a delivery, retired intents included.
 #[derive(Debug, Clone, Default)]
@@ -34,8 +35,8 @@ pub struct IntentLog {
     pub outcome: Option<Outcome>,
     /// What was published, by the file's index.
     pub published: BTreeMap<u32, Published>,
-    /// The receipt.
-    pub receipt: Option<Receipt>,
+    /// The receipts, by part.
+    pub receipts: BTreeMap<u32, Receipt>,
     /// The end.
     pub closed: Option<Closed>,
 }
@@ -76,13 +77,13 @@ impl fmt::Display for State {
 impl IntentLog {
     /// How far it is.
     pub fn state(&self) -> State {
-        let has = |name: RecordName| self.records.contains(&name);
+        let standing = Standing::of(&self.records);
         match &self.outcome {
             Some(outcome) if outcome.void => State::Void,
-            _ if has(RecordName::Expired) => State::Expired,
-            _ if has(RecordName::Closed) && has(RecordName::Notified) => State::Done,
-            _ if has(RecordName::Closed) => State::Closed,
-            _ if has(RecordName::Receipt) => State::Delivered,
+            _ if standing.is_over() => State::Done,
+            _ if standing.closed => State::Closed,
+            _ if standing.expired => State::Expired,
+            _ if standing.received => State::Delivered,
             Some(_) => State::Merged,
             None => State::Planned,
         }
@@ -128,12 +129,16 @@ pub async fn read<S: ObjectStore>(ledger: &Ledger<S>, delivery: &str) -> Result<
             RecordName::Published(file) => {
                 entry.published.insert(file, ledger.must_read(&object.key).await?);
             }
-            RecordName::Receipt => entry.receipt = Some(ledger.must_read(&object.key).await?),
+            RecordName::Receipt(part) => {
+                entry.receipts.insert(part, ledger.must_read(&object.key).await?);
+            }
             RecordName::Closed => entry.closed = Some(ledger.must_read(&object.key).await?),
             RecordName::Attempt { .. }
             | RecordName::Refused { .. }
-            | RecordName::Notified
-            | RecordName::Expired => {}
+            | RecordName::Notified(_)
+            | RecordName::Expired(_)
+            | RecordName::Resumed(_)
+            | RecordName::Discarded => {}
         }
     }
     Ok(log)
@@ -196,23 +201,41 @@ fn verify_intent(n: u64, entry: &IntentLog, findings: &mut Findings) {
     if !intent.inputs.windows(2).all(|pair| matches!(pair, [left, right] if left.key < right.key)) {
         findings.add(n, "has inputs that are not in the order of their keys");
     }
+    verify_parts(n, entry, findings);
     let Some(outcome) = &entry.outcome else {
-        if entry.records.iter().any(|name| *name != RecordName::Intent) {
+        let early = |name: &RecordName| {
+            matches!(name, RecordName::Intent | RecordName::Expired(_) | RecordName::Resumed(_))
+        };
+        if !entry.records.iter().all(early) {
             findings.add(n, "has later records and no outcome");
         }
         return;
     };
     verify_outcome(n, intent, outcome, findings);
     verify_publication(n, entry, outcome, findings);
-    match &entry.receipt {
-        Some(receipt) => verify_receipt(n, entry, outcome, receipt, findings),
-        None => {
-            for name in [RecordName::Closed, RecordName::Notified] {
-                if entry.records.contains(&name) {
-                    findings.add(n, format!("is {name} without a receipt"));
-                }
+    verify_receipts(n, entry, outcome, findings);
+}
+
+/// Every part but the last begins with a resumption of the one before it, which had expired.
+fn verify_parts(n: u64, entry: &IntentLog, findings: &mut Findings) {
+    let has = |name: RecordName| entry.records.contains(&name);
+    for name in &entry.records {
+        match name {
+            RecordName::Resumed(part) if !has(RecordName::Expired(*part)) => {
+                findings.add(n, format!("has {name} and had not expired"));
             }
+            RecordName::Expired(part) if *part > 1 && !has(RecordName::Resumed(part - 1)) => {
+                findings.add(n, format!("has {name} and was not resumed before it"));
+            }
+            RecordName::Notified(part) if !has(RecordName::Receipt(*part)) => {
+                findings.add(n, format!("has {name} without a receipt"));
+            }
+            _ => {}
         }
+    }
+    let standing = Standing::of(&entry.records);
+    if standing.closed && !standing.received && !standing.discarded {
+        findings.add(n, "is closed without a receipt");
     }
 }
 
@@ -275,21 +298,31 @@ fn verify_publication(n: u64, entry: &IntentLog, outcome: &Outcome, findings: &m
     }
 }
 
-fn verify_receipt(n: u64, entry: &IntentLog, outcome: &Outcome, receipt: &Receipt, findings: &mut Findings) {
-    let written = |file: &crate::record::OutcomeFile| (file.key.clone(), file.bytes, file.rows);
-    let named: Vec<_> = outcome.files.iter().map(written).collect();
-    let received: Vec<_> =
-        receipt.files.iter().map(|file| (file.key.clone(), file.bytes, file.rows)).collect();
-    if named != received {
-        findings.add(n, "has a receipt for other files than its outcome's");
+/// The receipts of all parts name each published file once; those of a closed intent name all files of the outcome.
+fn verify_receipts(n: u64, entry: &IntentLog, outcome: &Outcome, findings: &mut Findings) {
+    let mut received = BTreeSet::new();
+    for file in entry.receipts.values().flat_map(|receipt| &receipt.files) {
+        match outcome.files.iter().find(|named| named.key == file.key) {
+            Some(named) if named.rows == file.rows => {
+                if !entry.published.contains_key(&named.index) {
+                    findings.add(n, format!("has a receipt for {}, which was not published", file.key));
+                }
+            }
+            Some(_) | None => findings.add(n, format!("has a receipt for {}, unlike its outcome", file.key)),
+        }
+        if !received.insert(file.key.as_str()) {
+            findings.add(n, format!("has two receipts for {}", file.key));
+        }
     }
-    if receipt.rows != outcome.rows() || receipt.rejected != outcome.rejected() {
-        findings
-            .add(n, format!("has a receipt for {} rows, its outcome says {}", receipt.rows, outcome.rows()));
+    let standing = Standing::of(&entry.records);
+    if standing.received && !standing.expired && !standing.discarded && received.len() != outcome.files.len()
+    {
+        findings.add(n, format!("has receipts for {} of {} files", received.len(), outcome.files.len()));
     }
-    for file in &outcome.files {
-        if !entry.published.contains_key(&file.index) {
-            findings.add(n, format!("has a receipt for {}, which was not published", file.key));
+    for receipt in entry.receipts.values() {
+        let rows: u64 = receipt.files.iter().map(|file| file.rows).sum();
+        if receipt.rows != rows {
+            findings.add(n, format!("has a receipt for {} rows in files of {rows}", receipt.rows));
         }
     }
 }

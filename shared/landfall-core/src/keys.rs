@@ -45,12 +45,16 @@ pub enum RecordName {
     },
     /// The file stands at its production key.
     Published(u32),
-    /// All files are published and catalogued.
-    Receipt,
-    /// All client queues have been told.
-    Notified,
-    /// The intent ran out of time (72 h) with these files published.
-    Expired,
+    /// All files are published and catalogued. Part 1, and one more for each time the intent was resumed.
+    Receipt(u32),
+    /// All client queues have been told of a part.
+    Notified(u32),
+    /// The intent ran out of time (72 h) in this part.
+    Expired(u32),
+    /// An operator let the intent go on that had expired in this part.
+    Resumed(u32),
+    /// An operator gave up what of the intent was not published.
+    Discarded,
     /// The inputs are deleted; nothing is left to do but to tell.
     Closed,
 }
@@ -59,17 +63,23 @@ impl fmt::Display for RecordName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Intent => f.write_str("intent"),
-            Self::Outcome(1) => f.write_str("outcome"),
-            Self::Outcome(generation) => write!(f, "outcome-{generation}"),
+            Self::Outcome(generation) => numbered(f, "outcome", *generation),
             Self::Attempt { file, k } => write!(f, "attempt-{file}-{k}"),
             Self::Refused { file, k } => write!(f, "refused-{file}-{k}"),
             Self::Published(file) => write!(f, "published-{file}"),
-            Self::Receipt => f.write_str("receipt"),
-            Self::Notified => f.write_str("notified"),
-            Self::Expired => f.write_str("expired"),
+            Self::Receipt(part) => numbered(f, "receipt", *part),
+            Self::Notified(part) => numbered(f, "notified", *part),
+            Self::Expired(part) => numbered(f, "expired", *part),
+            Self::Resumed(part) => numbered(f, "resumed", *part),
+            Self::Discarded => f.write_str("discarded"),
             Self::Closed => f.write_str("closed"),
         }
     }
+}
+
+/// A name that is counted; the first is seldom followed by a second and goes without its number.
+fn numbered(f: &mut fmt::Formatter<'_>, name: &str, number: u32) -> fmt::Result {
+    if number == 1 { f.write_str(name) } else { write!(f, "{name}-{number}") }
 }
 
 impl RecordName {
@@ -84,9 +94,11 @@ impl RecordName {
             "attempt" => Self::Attempt { file: number()??, k: number()?? },
             "refused" => Self::Refused { file: number()??, k: number()?? },
             "published" => Self::Published(number()??),
-            "receipt" => Self::Receipt,
-            "notified" => Self::Notified,
-            "expired" => Self::Expired,
+            "receipt" => Self::Receipt(number()?.unwrap_or(1)),
+            "notified" => Self::Notified(number()?.unwrap_or(1)),
+            "expired" => Self::Expired(number()?.unwrap_or(1)),
+            "resumed" => Self::Resumed(number()?.unwrap_or(1)),
+            "discarded" => Self::Discarded,
             "closed" => Self::Closed,
             _ => return None,
         };
@@ -203,17 +215,29 @@ mod tests {
             RecordName::Attempt { file: 3, k: 2 },
             RecordName::Refused { file: 0, k: 1 },
             RecordName::Published(12),
-            RecordName::Receipt,
-            RecordName::Notified,
-            RecordName::Expired,
+            RecordName::Receipt(1),
+            RecordName::Receipt(2),
+            RecordName::Notified(1),
+            RecordName::Notified(2),
+            RecordName::Expired(1),
+            RecordName::Resumed(1),
+            RecordName::Discarded,
             RecordName::Closed,
         ] {
             assert_eq!(RecordName::parse(&name.to_string()), Some(name));
             assert_eq!(parse_record("a-b", &record("a-b", 42, name)), Some((42, name)));
         }
-        for text in
-            ["outcome-1", "outcome-x", "published", "published-01", "attempt-1", "intent-2", "floor", ""]
-        {
+        for text in [
+            "outcome-1",
+            "receipt-1",
+            "outcome-x",
+            "published",
+            "published-01",
+            "attempt-1",
+            "intent-2",
+            "floor",
+            "",
+        ] {
             assert_eq!(RecordName::parse(text), None, "{text}");
         }
     }
@@ -221,9 +245,9 @@ mod tests {
     #[test]
     fn a_listing_from_the_floor_meets_only_later_intents() {
         let after = after_floor("d", 9);
-        assert!(record("d", 9, RecordName::Receipt) < after);
+        assert!(record("d", 9, RecordName::Receipt(1)) < after);
         assert!(record("d", 10, RecordName::Attempt { file: 0, k: 1 }) > after);
-        assert!(floor("d") > record("d", u64::MAX, RecordName::Receipt));
+        assert!(floor("d") > record("d", u64::MAX, RecordName::Receipt(1)));
         assert!(pin("d", "x") > floor("d"));
     }
 

@@ -24,3 +24,4 @@ pub mod record;
 pub mod registry;
 pub mod retry;
 pub mod session_policy;
+pub mod standing;

@@ -24,33 +24,59 @@ pub enum Message {
         /// Why.
         reason: PlanReason,
     },
-    /// Execute an intent.
-    Merge {
-        /// Form of the message.
-        v: u32,
-        /// The delivery.
-        delivery: String,
-        /// The intent.
-        n: u64,
-    },
+    /// Execute an intent, or rebuild staged files of it that vanished.
+    Merge(Work),
     /// Publish what an outcome names.
-    Commit {
-        /// Form of the message.
-        v: u32,
-        /// The delivery.
-        delivery: String,
-        /// The intent.
-        n: u64,
-    },
+    Commit(Work),
     /// Tell the client's queues.
-    Notify {
-        /// Form of the message.
-        v: u32,
-        /// The delivery.
-        delivery: String,
-        /// The intent.
-        n: u64,
-    },
+    Notify(Work),
+    /// A hold was opened or closed.
+    Hold(HoldEvent),
+}
+
+/// A piece of work on one intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Form of the message.
+    pub v: u32,
+    /// The delivery.
+    pub delivery: String,
+    /// The intent.
+    pub n: u64,
+    /// How often this work met a passing failure before: the wait grows with it. Only a matter of schedule.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tries: u64,
+}
+
+/// A destination became unusable for a delivery, or usable again, or its deliveries were given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldEvent {
+    /// Form of the message.
+    pub v: u32,
+    /// What happened.
+    pub event: HoldChange,
+    /// The delivery.
+    pub delivery: String,
+    /// What is or was broken, as in the hold's key.
+    pub resource: String,
+    /// The intent that met it, that got past it, or that expired.
+    pub n: u64,
+    /// When it failed first, UTC. With delivery and resource it names the hold: the same event may come twice.
+    pub first_failure: Timestamp,
+    /// What the last failure said.
+    pub detail: String,
+}
+
+/// What happened to a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldChange {
+    /// Something is broken that the client must mend.
+    Opened,
+    /// It works again.
+    Closed,
+    /// It was not mended in time: an intent expired.
+    Expired,
 }
 
 /// The form of our messages.
@@ -61,6 +87,19 @@ pub const MESSAGE_FORM: u32 = 1;
 #[error("cannot read message: {0}")]
 pub struct MessageError(pub String);
 
+impl Work {
+    /// A first try at intent `n`.
+    pub fn on(delivery: &str, n: u64) -> Self {
+        Self { v: MESSAGE_FORM, delivery: delivery.to_owned(), n, tries: 0 }
+    }
+
+    /// The same after one more passing failure.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { tries: self.tries.saturating_add(1), ..self.clone() }
+    }
+}
+
 impl Message {
     /// Asks for a plan.
     pub fn plan(delivery: &str, reason: PlanReason) -> Self {
@@ -69,17 +108,17 @@ impl Message {
 
     /// Asks for the execution of intent `n`.
     pub fn merge(delivery: &str, n: u64) -> Self {
-        Self::Merge { v: MESSAGE_FORM, delivery: delivery.to_owned(), n }
+        Self::Merge(Work::on(delivery, n))
     }
 
     /// Asks for the publication of intent `n`.
     pub fn commit(delivery: &str, n: u64) -> Self {
-        Self::Commit { v: MESSAGE_FORM, delivery: delivery.to_owned(), n }
+        Self::Commit(Work::on(delivery, n))
     }
 
     /// Asks for the notices of intent `n`.
     pub fn notify(delivery: &str, n: u64) -> Self {
-        Self::Notify { v: MESSAGE_FORM, delivery: delivery.to_owned(), n }
+        Self::Notify(Work::on(delivery, n))
     }
 
     /// The body of the message.
@@ -94,9 +133,12 @@ impl Message {
     /// When it is not one of our messages, or of a later form.
     pub fn parse(body: &str) -> Result<Self, MessageError> {
         let message: Self = serde_json::from_str(body).map_err(|error| MessageError(error.to_string()))?;
-        let (Self::Plan { v, .. } | Self::Merge { v, .. } | Self::Commit { v, .. } | Self::Notify { v, .. }) =
-            &message;
-        if *v != MESSAGE_FORM {
+        let v = match &message {
+            Self::Plan { v, .. } => *v,
+            Self::Merge(work) | Self::Commit(work) | Self::Notify(work) => work.v,
+            Self::Hold(event) => event.v,
+        };
+        if v != MESSAGE_FORM {
             return Err(MessageError(format!("form {v}, this build reads form {MESSAGE_FORM}")));
         }
         Ok(message)
@@ -105,10 +147,9 @@ impl Message {
     /// The delivery it concerns.
     pub fn delivery(&self) -> &str {
         match self {
-            Self::Plan { delivery, .. }
-            | Self::Merge { delivery, .. }
-            | Self::Commit { delivery, .. }
-            | Self::Notify { delivery, .. } => delivery,
+            Self::Plan { delivery, .. } => delivery,
+            Self::Merge(work) | Self::Commit(work) | Self::Notify(work) => &work.delivery,
+            Self::Hold(event) => &event.delivery,
         }
     }
 }
@@ -140,7 +181,8 @@ pub struct Notice {
     pub version: u32,
     /// `files_delivered`.
     pub event: String,
-    /// Stable id of this handing over: `<delivery>/<n>`. The same id may arrive more than once.
+    /// Stable id of this handing over: `<delivery>/<n>`, and `/<part>` after it for what follows the first part of an
+    /// intent that had expired. The same id may arrive more than once.
     pub delivery_id: String,
     /// The delivery.
     pub delivery: String,
@@ -209,7 +251,10 @@ impl Notice {
         let mut notice = Self {
             version: 1,
             event: "files_delivered".to_owned(),
-            delivery_id: format!("{}/{}", receipt.delivery, receipt.n),
+            delivery_id: match receipt.part {
+                1 => format!("{}/{}", receipt.delivery, receipt.n),
+                part => format!("{}/{}/{part}", receipt.delivery, receipt.n),
+            },
             delivery: receipt.delivery.clone(),
             dataset: receipt.dataset.clone(),
             job_id: receipt.job_id.clone(),
@@ -280,6 +325,7 @@ mod tests {
             version: 1,
             delivery: "acme".into(),
             n: 7,
+            part: 1,
             at: Timestamp::UNIX_EPOCH,
             dataset: "sales".into(),
             job_id: "job".into(),

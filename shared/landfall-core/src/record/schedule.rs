@@ -1,0 +1,77 @@
+//! What is rewritten: the floor, when to look next, what is held; and the identities of what was delivered.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ErrorClass;
+
+/// The highest retired number. Nobody executes a number at or below it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Floor {
+    /// Form of this record.
+    pub version: u32,
+    /// The number; 0 when nothing is retired.
+    pub n: u64,
+}
+
+/// Identities of the inputs of retired intents, in key order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identities {
+    /// Form of this record.
+    pub version: u32,
+    /// (key, etag, size).
+    pub identities: Vec<(String, String, u64)>,
+}
+
+/// When to look at a delivery next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    /// Form of this record.
+    pub version: u32,
+    /// The time, UTC.
+    pub at: Timestamp,
+    /// When the delivery was last planned, UTC.
+    pub planned_at: Timestamp,
+    /// The last request to flush, UTC: whatever was staged up to then leaves, also what an intent that was under way
+    /// then gives back later.
+    pub flushed_at: Option<Timestamp>,
+    /// How often stalled work was dispatched again, by intent number: the spacing doubles.
+    pub dispatched: BTreeMap<u64, Dispatched>,
+}
+
+/// Dispatches of one stalled intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispatched {
+    /// How often.
+    pub times: u32,
+    /// The last time, UTC.
+    pub last: Timestamp,
+}
+
+/// A destination that only the client can mend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Form of this record.
+    pub version: u32,
+    /// The delivery.
+    pub delivery: String,
+    /// What is broken: `role`, `bucket`, `key`, `catalog`, `queue`, `configuration`, or `intent-<n>` for what concerns one
+    /// intent alone.
+    pub resource: String,
+    /// The class of the failure.
+    pub class: ErrorClass,
+    /// The service's code, where there is one.
+    pub code: Option<String>,
+    /// What was attempted on what, and the answer.
+    pub detail: String,
+    /// The first failure, UTC.
+    pub first_failure: Timestamp,
+    /// Failures so far, and tries under way.
+    pub attempts: u32,
+    /// Before this nobody tries, UTC; after it one piece of work does, as the probe.
+    pub not_before: Timestamp,
+    /// The intent that met it.
+    pub n: u64,
+}
