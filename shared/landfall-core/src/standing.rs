@@ -7,6 +7,10 @@ use std::collections::BTreeSet;
 use crate::keys::RecordName;
 
 /// How far an intent is.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "which records stand: each may or may not, in any combination"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Standing {
     /// The generation of the outcome that holds; `None` while nobody has merged.
