@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use futures::future::join_all;
 use landfall_core::error::{ErrorClass, PortErrorKind};
 use landfall_core::port::{Catalog, CatalogChange, CatalogColumn, CatalogPartition, CatalogTable};
 
@@ -35,7 +36,9 @@ pub fn cases<H: CatalogHarness>() -> Vec<Case<H>> {
         a_table_is_created_in_a_database_that_is_there,
         more_than_a_hundred_partitions_are_created,
         only_what_is_missing_is_created,
+        registrations_that_race_agree,
         a_partition_elsewhere_is_an_error,
+        a_partition_elsewhere_does_not_keep_the_others_out,
         a_table_elsewhere_is_an_error,
         a_table_that_lacks_a_column_is_refused,
         a_table_with_other_partition_keys_is_refused,
@@ -151,6 +154,45 @@ async fn a_partition_elsewhere_is_an_error<H: CatalogHarness>(harness: &H) -> Ve
     expect_settled(harness.catalog().register(&table, &[moved]).await, "a partition elsewhere")?;
     let stored = harness.partitions(&table.database, "sales").await;
     ensure!(stored.get(&first.values) == Some(&first.location), "{stored:?}");
+    Ok(())
+}
+
+async fn a_partition_elsewhere_does_not_keep_the_others_out<H: CatalogHarness>(harness: &H) -> Verdict {
+    let table = sales(&harness.fresh_name());
+    let all: Vec<CatalogPartition> =
+        ["a", "b", "c"].map(|region| partition(&table, "2026-05-19", region)).to_vec();
+    harness.catalog().register(&table, all.get(1..2).unwrap_or_default()).await?;
+    let moved = |mut partition: CatalogPartition| {
+        if partition.values.iter().any(|value| value == "b") {
+            "s3://elsewhere/".clone_into(&mut partition.location);
+        }
+        partition
+    };
+    let wanted: Vec<CatalogPartition> = all.iter().cloned().map(moved).collect();
+    expect_settled(harness.catalog().register(&table, &wanted).await, "a partition elsewhere")?;
+    let stored = harness.partitions(&table.database, "sales").await;
+    let expected: BTreeMap<Vec<String>, String> =
+        all.into_iter().map(|partition| (partition.values, partition.location)).collect();
+    ensure!(stored == expected, "{stored:?}");
+    Ok(())
+}
+
+async fn registrations_that_race_agree<H: CatalogHarness>(harness: &H) -> Verdict {
+    let table = sales(&harness.fresh_name());
+    let partitions: Vec<CatalogPartition> =
+        (0..5).map(|n| partition(&table, "2026-05-19", &format!("r{n}"))).collect();
+    let racers = (0..4).map(|_| harness.catalog().register(&table, &partitions));
+    let mut total = CatalogChange::default();
+    for change in join_all(racers).await {
+        let change = change?;
+        ensure!(!(total.database_created && change.database_created), "two created the database");
+        ensure!(!(total.table_created && change.table_created), "two created the table");
+        total.database_created |= change.database_created;
+        total.table_created |= change.table_created;
+        total.partitions_created += change.partitions_created;
+    }
+    let expected = CatalogChange { database_created: true, table_created: true, partitions_created: 5 };
+    ensure!(total == expected, "{total:?} together");
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! What each port promises, as named cases that run against any adapter.
 //!
-//! A case that an endpoint cannot pass stands on a list of exemptions with its reason; an exemption whose case
-//! passes is stale and fails the run as well.
+//! A case has one of four verdicts on an endpoint: it holds; it is broken; it is broken and the endpoint is known for it
+//! (an [`Exemption`], with its reason); or the endpoint declares that it cannot do what the case is about
+//! ([`Case::needs`]), and then it is not run and counted as such, never as held. An exemption whose case holds is
+//! stale and fails the run.
 
 /// Breaks off a case unless a condition holds.
 macro_rules! ensure {
@@ -12,14 +14,18 @@ macro_rules! ensure {
     };
 }
 
-/// The cases of a suite, named like their functions.
+/// The cases of a suite, named like their functions; in brackets what a case needs of the endpoint.
 macro_rules! cases {
-    ($($case:path),+ $(,)?) => {
-        vec![$($crate::conformance::Case::new(stringify!($case), |harness| Box::pin($case(harness)))),+]
+    ($($case:ident $([$needs:path])?),+ $(,)?) => {
+        vec![$(
+            $crate::conformance::Case::new(stringify!($case), |harness| Box::pin($case(harness)))
+                $(.needs($needs))?
+        ),+]
     };
 }
 
 pub mod catalog;
+pub mod destinations;
 pub mod object_store;
 pub mod queue;
 
@@ -46,15 +52,19 @@ impl From<PortError> for Breach {
     }
 }
 
-/// The result of one case.
+/// The result of a case that was run.
 pub type Verdict = Result<(), Breach>;
 
 type Run<H> = for<'a> fn(&'a H) -> LocalBoxFuture<'a, Verdict>;
+
+/// Why an endpoint, by its own declaration, cannot show what a case is about; `None` when it can.
+type Needs<H> = fn(&H) -> Option<&'static str>;
 
 /// One promise of a port.
 pub struct Case<H> {
     name: &'static str,
     run: Run<H>,
+    needs: Option<Needs<H>>,
 }
 
 impl<H> fmt::Debug for Case<H> {
@@ -64,9 +74,16 @@ impl<H> fmt::Debug for Case<H> {
 }
 
 impl<H> Case<H> {
-    /// A case; the name's path is left off.
+    /// A case that every endpoint has to pass.
     pub fn new(name: &'static str, run: Run<H>) -> Self {
-        Self { name: name.rsplit("::").next().unwrap_or(name).trim(), run }
+        Self { name, run, needs: None }
+    }
+
+    /// The same case, for endpoints that declare the ability alone.
+    #[must_use]
+    pub fn needs(mut self, needs: Needs<H>) -> Self {
+        self.needs = Some(needs);
+        self
     }
 
     /// The promise in words, with underscores.
@@ -84,25 +101,67 @@ pub struct Exemption {
     pub reason: &'static str,
 }
 
+/// What came of a run without complaints.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// The cases that hold.
+    pub held: Vec<&'static str>,
+    /// The cases that were not run, each with what the endpoint lacks.
+    pub not_applicable: Vec<(&'static str, &'static str)>,
+    /// The cases that are broken as their exemption says, each with how.
+    pub exempt: Vec<(&'static str, Breach)>,
+}
+
+impl Report {
+    /// The names of the cases that were not run.
+    pub fn not_applicable(&self) -> Vec<&'static str> {
+        self.not_applicable.iter().map(|(case, _)| *case).collect()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (held, other, exempt) = (self.held.len(), self.not_applicable.len(), self.exempt.len());
+        write!(f, "{held} cases hold, {other} are not applicable, {exempt} are exempt")?;
+        for (case, reason) in &self.not_applicable {
+            write!(f, "\n  not applicable: {case}: {reason}")?;
+        }
+        for (case, breach) in &self.exempt {
+            write!(f, "\n  exempt: {case}: {breach}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Runs every case, one after the other, each in a scene of its own.
 ///
 /// # Errors
-/// Every broken promise that is not exempt, every exemption that is stale, every exemption without a case.
-pub async fn run<H>(harness: &H, cases: &[Case<H>], exemptions: &[Exemption]) -> Result<(), String> {
+/// Every broken promise that is not exempt, every exemption that is stale (its case holds, or is not applicable),
+/// every exemption without a case.
+pub async fn run<H>(harness: &H, cases: &[Case<H>], exemptions: &[Exemption]) -> Result<Report, String> {
+    let mut report = Report::default();
     let mut complaints = Vec::new();
     for case in cases {
+        let exemption = exemptions.iter().find(|exemption| exemption.case == case.name);
+        if let Some(lack) = case.needs.and_then(|needs| needs(harness)) {
+            report.not_applicable.push((case.name, lack));
+            if exemption.is_some() {
+                complaints.push(format!("{}: not applicable, exemption no longer needed", case.name));
+            }
+            continue;
+        }
         let Ok(outcome) = AssertUnwindSafe((case.run)(harness)).catch_unwind().await else {
             // The scene could not be set, or an adapter is broken: no endpoint's difference.
             complaints.push(format!("{}: panicked", case.name));
             continue;
         };
-        let exemption = exemptions.iter().find(|exemption| exemption.case == case.name);
         match (outcome, exemption) {
-            (Ok(()), None) | (Err(_), Some(_)) => {}
+            (Ok(()), None) => report.held.push(case.name),
+            (Err(breach), Some(_)) => report.exempt.push((case.name, breach)),
             (Err(breach), None) => complaints.push(format!("{}: {breach}", case.name)),
             (Ok(()), Some(exemption)) => {
-                complaints
-                    .push(format!("{}: passes, the exemption is stale ({})", case.name, exemption.reason));
+                let reason = exemption.reason;
+                complaints.push(format!("{}: passes, exemption no longer needed ({reason})", case.name));
             }
         }
     }
@@ -111,7 +170,7 @@ pub async fn run<H>(harness: &H, cases: &[Case<H>], exemptions: &[Exemption]) ->
             complaints.push(format!("{}: no such case", exemption.case));
         }
     }
-    if complaints.is_empty() { Ok(()) } else { Err(format!("\n{}", complaints.join("\n"))) }
+    if complaints.is_empty() { Ok(report) } else { Err(format!("\n{}", complaints.join("\n"))) }
 }
 
 /// The failure of a call that must fail.
@@ -153,6 +212,14 @@ mod tests {
         Err(Breach("broken".to_owned()))
     }
 
+    fn never((): &()) -> Option<&'static str> {
+        Some("it cannot")
+    }
+
+    fn always((): &()) -> Option<&'static str> {
+        None
+    }
+
     fn exempt(case: &'static str) -> Exemption {
         Exemption { case, reason: "known" }
     }
@@ -160,14 +227,28 @@ mod tests {
     #[tokio::test]
     async fn exemptions_must_be_needed() {
         let cases = cases![holds, breaks];
-        assert!(run(&(), &cases, &[exempt("breaks")]).await.is_ok());
+        let report = run(&(), &cases, &[exempt("breaks")]).await.unwrap();
+        assert_eq!((report.held, report.exempt.len()), (vec!["holds"], 1));
         for (exemptions, complaint) in [
             (vec![], "breaks: broken"),
-            (vec![exempt("breaks"), exempt("holds")], "holds: passes"),
+            (vec![exempt("breaks"), exempt("holds")], "holds: passes, exemption no longer needed"),
             (vec![exempt("breaks"), exempt("gone")], "gone: no such case"),
         ] {
             let complaints = run(&(), &cases, &exemptions).await.unwrap_err();
             assert!(complaints.contains(complaint), "{complaints}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_shown_is_not_counted_as_held() {
+        let cases = cases![holds[always], breaks[never]];
+        let report = run(&(), &cases, &[]).await.unwrap();
+        assert_eq!((report.held.as_slice(), report.not_applicable()), (&["holds"][..], vec!["breaks"]));
+        assert_eq!(
+            report.to_string(),
+            "1 cases hold, 1 are not applicable, 0 are exempt\n  not applicable: breaks: it cannot"
+        );
+        let complaints = run(&(), &cases, &[exempt("breaks")]).await.unwrap_err();
+        assert!(complaints.contains("exemption no longer needed"), "{complaints}");
     }
 }

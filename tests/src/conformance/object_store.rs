@@ -1,7 +1,9 @@
 //! What an `ObjectStore` promises.
 
 mod copies;
+mod limits;
 mod listings;
+mod owners;
 mod single;
 mod uploads;
 
@@ -14,7 +16,7 @@ use landfall_core::port::{
     Bucket, Condition, GetOutcome, ObjectAttributes, ObjectBody as _, ObjectStore, PutOutcome,
 };
 
-use super::{Breach, Case, Verdict, expect_class, expect_kind, failure};
+use super::{Breach, Case, Verdict, expect_class, expect_kind};
 
 /// A store to be held to its promises, and the scene around it.
 pub trait StoreHarness {
@@ -38,6 +40,9 @@ pub trait StoreHarness {
 
     /// The keys of the uploads under way, read past the port.
     fn uploads(&self, bucket: &Bucket) -> impl Future<Output = Vec<String>>;
+
+    /// The bytes of one version of an object, read past the port; `None` when there is none.
+    fn version(&self, bucket: &Bucket, key: &str, id: &str) -> impl Future<Output = Option<Vec<u8>>>;
 }
 
 /// Every case of the suite.
@@ -46,7 +51,28 @@ pub fn cases<H: StoreHarness>() -> Vec<Case<H>> {
     cases.extend(listings::cases());
     cases.extend(uploads::cases());
     cases.extend(copies::cases());
+    cases.extend(owners::cases());
+    cases.extend(limits::cases());
     cases
+}
+
+/// Whether the endpoint adds a checksum to what comes without one; where it does not, the adapter must send one.
+fn adds_checksums<H: StoreHarness>(harness: &H) -> Option<&'static str> {
+    (!harness.capabilities().copy_checksum).then_some("the endpoint computes no checksum (copy_checksum)")
+}
+
+/// Whether the endpoint checks an upload by the checksum of the whole object.
+fn checks_wholes<H: StoreHarness>(harness: &H) -> Option<&'static str> {
+    (!harness.capabilities().full_object_multipart_checksum)
+        .then_some("parts carry the checksums (full_object_multipart_checksum)")
+}
+
+/// Whether the endpoint checks an upload by the checksums of its parts.
+fn checks_parts<H: StoreHarness>(harness: &H) -> Option<&'static str> {
+    harness
+        .capabilities()
+        .full_object_multipart_checksum
+        .then_some("the whole carries the checksum (full_object_multipart_checksum)")
 }
 
 /// Five mebibytes: the least a part may have that is not the last.

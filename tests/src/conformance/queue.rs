@@ -17,6 +17,10 @@ pub struct Received {
     pub body: String,
     /// The receipt handle of this receive.
     pub receipt_handle: String,
+    /// How often it was received, this time included (`ApproximateReceiveCount`).
+    pub receives: u32,
+    /// When it was sent, in milliseconds of the Unix time (`SentTimestamp`).
+    pub sent_at: i64,
 }
 
 /// Queues to be held to their promises, and the scene around them.
@@ -29,6 +33,9 @@ pub trait QueueHarness {
 
     /// The URL of a new, empty queue whose messages stay invisible for 30 s after a receive.
     fn fresh_queue(&self, fifo: bool) -> impl Future<Output = String>;
+
+    /// The URLs of a new standard queue and of its dead-letter queue, where a message goes after `receives` receives.
+    fn queue_with_dead_letters(&self, receives: u32) -> impl Future<Output = (String, String)>;
 
     /// The ARN of a queue.
     fn arn(&self, url: &str) -> impl Future<Output = String>;
@@ -51,13 +58,23 @@ pub fn cases<H: QueueHarness>() -> Vec<Case<H>> {
         a_message_with_forbidden_characters_fails_alone,
         a_missing_queue_refuses_every_message,
         a_queue_can_be_named_by_its_arn,
+        a_delayed_message_is_not_there_yet,
+        a_delay_of_901_seconds_is_refused,
         a_group_keeps_its_order,
+        a_group_waits_for_its_messages_in_flight,
         a_repeated_deduplication_id_is_one_message,
+        a_repeated_deduplication_id_in_one_send_is_one_message,
+        a_deduplication_id_outlives_its_message,
         a_fifo_message_needs_a_group,
+        a_fifo_message_takes_no_delay_of_its_own,
         a_received_message_can_be_given_back_at_once,
         a_received_message_can_be_held_longer,
         a_message_is_held_twelve_hours_at_most,
+        a_message_given_back_is_the_same_and_counts_its_receives,
+        a_receipt_ends_when_its_message_is_visible_again,
+        a_receipt_ends_with_its_message,
         an_unknown_receipt_is_refused,
+        a_message_goes_to_the_dead_letters_after_its_receives,
     ]
 }
 
@@ -182,6 +199,71 @@ async fn a_queue_can_be_named_by_its_arn<H: QueueHarness>(harness: &H) -> Verdic
     Ok(())
 }
 
+async fn a_delayed_message_is_not_there_yet<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(false).await;
+    let delayed = OutgoingMessage { delay_seconds: Some(900), ..message("late") };
+    sent(harness.queue().send(&url, &[delayed, message("now")]).await, 2)?;
+    let received = drain(harness, &url).await;
+    ensure!(bodies(&received) == ["now"], "{received:?}");
+    Ok(())
+}
+
+async fn a_delay_of_901_seconds_is_refused<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(false).await;
+    let delayed = OutgoingMessage { delay_seconds: Some(901), ..message("late") };
+    for result in harness.queue().send(&url, &[delayed]).await {
+        expect_class(result, ErrorClass::Permanent, "a delay of 901 s")?;
+    }
+    Ok(())
+}
+
+async fn a_group_waits_for_its_messages_in_flight<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(true).await;
+    let queue = harness.queue();
+    sent(queue.send(&url, &[in_group("a1", "a", "1"), in_group("a2", "a", "2")]).await, 2)?;
+    let received = harness.receive(&url).await;
+    sent(queue.send(&url, &[in_group("a3", "a", "3"), in_group("b1", "b", "4")]).await, 2)?;
+    let meanwhile = drain(harness, &url).await;
+    ensure!(bodies(&meanwhile) == ["b1"], "while a group is in flight: {meanwhile:?}");
+    for message in &received {
+        harness.delete(&url, &message.receipt_handle).await;
+    }
+    let rest = drain(harness, &url).await;
+    let order: Vec<&str> = bodies(&received).into_iter().chain(bodies(&rest)).collect();
+    ensure!(order == ["a1", "a2", "a3"], "{order:?}");
+    Ok(())
+}
+
+async fn a_repeated_deduplication_id_in_one_send_is_one_message<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(true).await;
+    let twice = [in_group("one", "g", "slot-1"), in_group("two", "g", "slot-1")];
+    let ids = sent(harness.queue().send(&url, &twice).await, 2)?;
+    ensure!(ids.iter().collect::<BTreeSet<_>>().len() == 1, "{ids:?}");
+    let received = drain(harness, &url).await;
+    ensure!(bodies(&received) == ["one"], "{received:?}");
+    Ok(())
+}
+
+async fn a_deduplication_id_outlives_its_message<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(true).await;
+    let queue = harness.queue();
+    sent(queue.send(&url, &[in_group("one", "g", "slot-1")]).await, 1)?;
+    ensure!(drain(harness, &url).await.len() == 1, "it did not arrive");
+    sent(queue.send(&url, &[in_group("two", "g", "slot-1"), in_group("three", "g", "slot-2")]).await, 2)?;
+    let received = drain(harness, &url).await;
+    ensure!(bodies(&received) == ["three"], "{received:?}");
+    Ok(())
+}
+
+async fn a_fifo_message_takes_no_delay_of_its_own<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(true).await;
+    let delayed = OutgoingMessage { delay_seconds: Some(60), ..in_group("one", "g", "slot-1") };
+    for result in harness.queue().send(&url, &[delayed]).await {
+        expect_class(result, ErrorClass::Permanent, "a delay in a FIFO queue")?;
+    }
+    Ok(())
+}
+
 async fn a_group_keeps_its_order<H: QueueHarness>(harness: &H) -> Verdict {
     let url = harness.fresh_queue(true).await;
     let messages: Vec<OutgoingMessage> = (0..12)
@@ -248,6 +330,54 @@ async fn a_message_is_held_twelve_hours_at_most<H: QueueHarness>(harness: &H) ->
     let one = one_in_flight(harness, &url).await?;
     let too_long = harness.queue().change_visibility(&url, &one.receipt_handle, 43_201).await;
     expect_class(too_long, ErrorClass::Permanent, "more than twelve hours")
+}
+
+async fn a_message_given_back_is_the_same_and_counts_its_receives<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(false).await;
+    let mut one = one_in_flight(harness, &url).await?;
+    for receives in 2..=4 {
+        harness.queue().change_visibility(&url, &one.receipt_handle, 0).await?;
+        let received = harness.receive(&url).await;
+        let [again] = received.as_slice() else { return Err(Breach(format!("received {received:?}"))) };
+        ensure!((&again.id, again.sent_at) == (&one.id, one.sent_at), "{again:?} instead of {one:?}");
+        ensure!(again.receives == receives, "received {} times, not {receives}", again.receives);
+        ensure!(again.receipt_handle != one.receipt_handle, "two receives have one receipt handle");
+        one = again.clone();
+    }
+    Ok(())
+}
+
+async fn a_receipt_ends_when_its_message_is_visible_again<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(false).await;
+    let one = one_in_flight(harness, &url).await?;
+    harness.queue().change_visibility(&url, &one.receipt_handle, 0).await?;
+    let late = harness.queue().change_visibility(&url, &one.receipt_handle, 60).await;
+    expect_class(late, ErrorClass::Permanent, "a receipt whose message is visible again")
+}
+
+async fn a_receipt_ends_with_its_message<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(false).await;
+    let one = one_in_flight(harness, &url).await?;
+    harness.delete(&url, &one.receipt_handle).await;
+    let late = harness.queue().change_visibility(&url, &one.receipt_handle, 0).await;
+    expect_class(late, ErrorClass::Permanent, "the receipt of a deleted message")
+}
+
+async fn a_message_goes_to_the_dead_letters_after_its_receives<H: QueueHarness>(harness: &H) -> Verdict {
+    let (url, dead) = harness.queue_with_dead_letters(2).await;
+    let mut one = one_in_flight(harness, &url).await?;
+    harness.queue().change_visibility(&url, &one.receipt_handle, 0).await?;
+    let received = harness.receive(&url).await;
+    let [again] = received.as_slice() else { return Err(Breach(format!("the second: {received:?}"))) };
+    one.clone_from(again);
+    harness.queue().change_visibility(&url, &one.receipt_handle, 0).await?;
+    let third = harness.receive(&url).await;
+    ensure!(third.is_empty(), "received a third time: {third:?}");
+    let received = harness.receive(&dead).await;
+    let [letter] = received.as_slice() else { return Err(Breach(format!("dead letters: {received:?}"))) };
+    // Retention counts from the first sending.
+    ensure!((&letter.id, letter.sent_at) == (&one.id, one.sent_at), "{letter:?} instead of {one:?}");
+    Ok(())
 }
 
 async fn an_unknown_receipt_is_refused<H: QueueHarness>(harness: &H) -> Verdict {

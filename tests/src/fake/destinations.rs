@@ -5,6 +5,7 @@ use std::sync::Arc;
 use landfall_core::delivery::Access;
 use landfall_core::error::{PortError, PortErrorKind};
 use landfall_core::port::{Destination, Destinations, Purpose};
+use landfall_core::session_policy::session_policy;
 
 use super::calls::Request;
 use super::identity::{Principal, Session, session_end};
@@ -27,6 +28,11 @@ impl Destinations for FakeDestinations {
         access: &Access,
         purpose: Purpose,
     ) -> Result<Destination<FakeStore, FakeCatalog, FakeQueue>, PortError> {
+        // Found out before the request is made, as by the adapter. What it says, the fake states for itself.
+        if let Err(too_long) = session_policy(access, purpose) {
+            let (role, message) = (access.role_arn.clone(), too_long.to_string());
+            return Err(PortError::new("AssumeRole", role, PortErrorKind::Invalid, message));
+        }
         let request = Request::read("AssumeRole", &Principal::Landfall(self.function), &access.role_arn)
             .key(&access.delivery);
         let (fake, function) = (&self.fake, self.function);

@@ -1,5 +1,6 @@
 //! Copies: to the production key, and into quarantine.
 
+use futures::future::join_all;
 use landfall_core::port::{CopyOutcome, CopyRequest};
 
 use super::{
@@ -12,6 +13,7 @@ pub(super) fn cases<H: StoreHarness>() -> Vec<Case<H>> {
     cases![
         a_copy_carries_bytes_metadata_and_tags,
         a_copy_never_overwrites,
+        one_of_many_copies_wins,
         a_copy_is_pinned_to_its_source,
         a_copy_of_nothing_is_an_answer,
         a_copy_of_an_upload_has_its_checksum,
@@ -19,6 +21,8 @@ pub(super) fn cases<H: StoreHarness>() -> Vec<Case<H>> {
         a_copy_leaves_no_upload_behind,
         a_copy_across_buckets_overwrites,
         a_copy_across_buckets_is_pinned,
+        a_copy_across_buckets_carries_no_tags,
+        an_empty_object_is_copied_across_buckets,
     ]
 }
 
@@ -81,6 +85,32 @@ async fn a_copy_never_overwrites<H: StoreHarness>(harness: &H) -> Verdict {
     let copied = copy(harness, &bucket, ("tmp", &etag, 3), &[]).await?;
     ensure!(copied == CopyOutcome::DestinationExists, "{copied:?}");
     ensure!(read(harness, &bucket, "lake/out.parquet", None).await? == b"old", "it was overwritten");
+    Ok(())
+}
+
+async fn one_of_many_copies_wins<H: StoreHarness>(harness: &H) -> Verdict {
+    let bucket = harness.fresh_bucket(false).await;
+    let mut sources = Vec::new();
+    for key in ["tmp/1", "tmp/2", "tmp/3", "tmp/4"] {
+        sources.push((key, create(harness, &bucket, key, key.as_bytes()).await?));
+    }
+    let copies = sources.iter().map(|(key, etag)| copy(harness, &bucket, (key, etag, 5), &[]));
+    let mut winner = None;
+    for ((key, _), copied) in sources.iter().zip(join_all(copies).await) {
+        match copied {
+            Ok(CopyOutcome::Copied { .. }) => {
+                ensure!(winner.is_none(), "two copies to one key succeeded");
+                winner = Some(*key);
+            }
+            Ok(CopyOutcome::DestinationExists) => {}
+            other => return Err(Breach(format!("{key}: {other:?}"))),
+        }
+    }
+    let stored = read(harness, &bucket, "lake/out.parquet", None).await?;
+    ensure!(
+        winner.map(str::as_bytes) == Some(stored.as_slice()),
+        "the winner's bytes are not what is stored"
+    );
     Ok(())
 }
 
@@ -175,5 +205,24 @@ async fn a_copy_across_buckets_is_pinned<H: StoreHarness>(harness: &H) -> Verdic
         ensure!(copied == CopyOutcome::SourceChanged, "{key}: {copied:?}");
     }
     ensure!(harness.store().head(&to, "quarantine/x").await?.is_none(), "it was copied");
+    Ok(())
+}
+
+async fn a_copy_across_buckets_carries_no_tags<H: StoreHarness>(harness: &H) -> Verdict {
+    let (from, to) = (harness.fresh_bucket(false).await, harness.fresh_bucket(false).await);
+    let (body, tagged) = (Bytes::from_static(b"bad"), attributes(&[("producer", "1")]));
+    let put = harness.store().put(&from, "in/x", body, &Condition::Absent, None, &tagged).await?;
+    harness.store().copy_across(&from, "in/x", &written(put)?, &to, "quarantine/x").await?;
+    let tags = harness.tags(&to, "quarantine/x").await;
+    ensure!(tags.is_empty(), "{tags:?}");
+    Ok(())
+}
+
+async fn an_empty_object_is_copied_across_buckets<H: StoreHarness>(harness: &H) -> Verdict {
+    let (from, to) = (harness.fresh_bucket(false).await, harness.fresh_bucket(false).await);
+    let etag = create(harness, &from, "in/x", b"").await?;
+    let copied = harness.store().copy_across(&from, "in/x", &etag, &to, "quarantine/x").await?;
+    ensure!(matches!(copied, CopyOutcome::Copied { .. }), "{copied:?}");
+    ensure!(read(harness, &to, "quarantine/x", None).await?.is_empty(), "it has bytes");
     Ok(())
 }

@@ -9,6 +9,7 @@ pub(super) fn cases<H: StoreHarness>() -> Vec<Case<H>> {
         a_listing_is_in_byte_order_below_its_prefix,
         a_listing_goes_on_behind_a_key,
         a_listing_goes_on_page_by_page,
+        a_listing_goes_on_although_its_last_key_is_gone,
         a_listing_shows_what_is_there,
     ]
 }
@@ -78,6 +79,25 @@ async fn a_listing_goes_on_page_by_page<H: StoreHarness>(harness: &H) -> Verdict
     ensure!(listed == keys, "{} of {} keys", listed.len(), keys.len());
     let behind = all_keys(harness, &bucket, "p/", Some("p/00001")).await?;
     ensure!(behind.len() == keys.len() - 2, "{} keys behind the second", behind.len());
+    Ok(())
+}
+
+async fn a_listing_goes_on_although_its_last_key_is_gone<H: StoreHarness>(harness: &H) -> Verdict {
+    let bucket = harness.fresh_bucket(false).await;
+    let keys: Vec<String> = (0..harness.more_than_a_page()).map(|n| format!("p/{n:05}")).collect();
+    for group in keys.chunks(16) {
+        for created in join_all(group.iter().map(|key| create(harness, &bucket, key, b"x"))).await {
+            created?;
+        }
+    }
+    let first = harness.store().list(&bucket, "p/", None, None).await?;
+    let Some(last) = first.objects.last() else { return Err(Breach("the first page is empty".to_owned())) };
+    harness.store().delete(&bucket, &last.key, &last.etag).await?;
+    let Some(next) = first.next.as_deref() else { return Err(Breach("all came in one page".to_owned())) };
+    let second = harness.store().list(&bucket, "p/", None, Some(next)).await?;
+    let goes_on = second.objects.first().map(|object| object.key.as_str());
+    let expected = keys.get(first.objects.len()).map(String::as_str);
+    ensure!(goes_on == expected, "it goes on at {goes_on:?} instead of {expected:?}");
     Ok(())
 }
 

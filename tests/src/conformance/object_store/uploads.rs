@@ -5,9 +5,9 @@ use landfall_core::port::{Upload, UploadedPart};
 
 use super::{
     BTreeMap, Breach, Bucket, Bytes, Case, ObjectStore as _, PART_BYTES, PutOutcome, StoreHarness, Verdict,
-    attributes, create, expect_class, expect_kind, read, written,
+    attributes, checks_parts, checks_wholes, create, expect_class, expect_kind, plain, read, written,
 };
-use crate::fake::checksum::crc64nvme;
+use crate::fake::checksum::{crc32c, crc64nvme};
 
 pub(super) fn cases<H: StoreHarness>() -> Vec<Case<H>> {
     cases![
@@ -15,12 +15,18 @@ pub(super) fn cases<H: StoreHarness>() -> Vec<Case<H>> {
         an_upload_keeps_its_tags_where_it_can,
         an_upload_creates_only,
         a_completion_after_a_deletion_conflicts,
-        a_wrong_checksum_of_the_whole_is_refused,
-        a_wrong_size_of_the_whole_is_refused,
+        a_completion_after_an_earlier_deletion_succeeds,
+        a_wrong_checksum_of_the_whole_is_refused[checks_wholes],
+        a_wrong_size_of_the_whole_is_refused[checks_wholes],
         a_small_part_in_the_middle_is_refused,
         a_part_that_was_not_uploaded_is_refused,
+        a_part_with_another_checksum_is_refused[checks_parts],
+        a_part_sent_again_replaces_the_first,
+        part_numbers_go_from_one_to_ten_thousand,
+        a_completion_needs_parts,
         parts_out_of_order_are_refused,
         an_aborted_upload_is_gone,
+        an_aborted_upload_takes_no_part,
         a_repeated_completion_changes_nothing,
     ]
 }
@@ -104,10 +110,19 @@ async fn a_completion_after_a_deletion_conflicts<H: StoreHarness>(harness: &H) -
     expect_kind(done, PortErrorKind::Conflict, "completing after a deletion")
 }
 
-async fn a_wrong_checksum_of_the_whole_is_refused<H: StoreHarness>(harness: &H) -> Verdict {
-    if !harness.capabilities().full_object_multipart_checksum {
-        return Ok(());
+async fn a_completion_after_an_earlier_deletion_succeeds<H: StoreHarness>(harness: &H) -> Verdict {
+    for versioned in [false, true] {
+        let bucket = harness.fresh_bucket(versioned).await;
+        let etag = create(harness, &bucket, "k", b"old").await?;
+        harness.store().delete(&bucket, "k", &etag).await?;
+        let sent = upload(harness, &bucket, &[b"new"]).await?;
+        written(complete(harness, &bucket, &sent, b"new").await?)?;
+        ensure!(read(harness, &bucket, "k", None).await? == b"new", "versioned {versioned}: other bytes");
     }
+    Ok(())
+}
+
+async fn a_wrong_checksum_of_the_whole_is_refused<H: StoreHarness>(harness: &H) -> Verdict {
     let bucket = harness.fresh_bucket(false).await;
     let sent = upload(harness, &bucket, &[b"new"]).await?;
     let done = complete(harness, &bucket, &sent, b"NEW").await;
@@ -117,9 +132,6 @@ async fn a_wrong_checksum_of_the_whole_is_refused<H: StoreHarness>(harness: &H) 
 }
 
 async fn a_wrong_size_of_the_whole_is_refused<H: StoreHarness>(harness: &H) -> Verdict {
-    if !harness.capabilities().full_object_multipart_checksum {
-        return Ok(());
-    }
     let bucket = harness.fresh_bucket(false).await;
     let (upload, parts) = upload(harness, &bucket, &[b"new"]).await?;
     let (store, capabilities) = (harness.store(), harness.capabilities());
@@ -144,6 +156,52 @@ async fn a_part_that_was_not_uploaded_is_refused<H: StoreHarness>(harness: &H) -
     expect_class(done, ErrorClass::Permanent, "a part with another entity tag")
 }
 
+async fn a_part_with_another_checksum_is_refused<H: StoreHarness>(harness: &H) -> Verdict {
+    let bucket = harness.fresh_bucket(false).await;
+    let (started, mut parts) = upload(harness, &bucket, &[b"new"]).await?;
+    if let Some(part) = parts.first_mut() {
+        part.crc32c = Some(crc32c(b"old"));
+    }
+    let done = complete(harness, &bucket, &(started, parts), b"new").await;
+    expect_class(done, ErrorClass::Permanent, "a part with another checksum")?;
+    ensure!(harness.store().head(&bucket, "k").await?.is_none(), "the refused object is there");
+    Ok(())
+}
+
+async fn a_part_sent_again_replaces_the_first<H: StoreHarness>(harness: &H) -> Verdict {
+    let bucket = harness.fresh_bucket(false).await;
+    let (store, capabilities) = (harness.store(), harness.capabilities());
+    let (started, first) = upload(harness, &bucket, &[b"old"]).await?;
+    let again = store.upload_part(&bucket, &started, 1, Bytes::from_static(b"new"), &capabilities).await?;
+    let stale = complete(harness, &bucket, &(started.clone(), first), b"old").await;
+    expect_class(stale, ErrorClass::Permanent, "the part that was replaced")?;
+    written(complete(harness, &bucket, &(started, vec![again]), b"new").await?)?;
+    ensure!(read(harness, &bucket, "k", None).await? == b"new", "other bytes");
+    Ok(())
+}
+
+async fn part_numbers_go_from_one_to_ten_thousand<H: StoreHarness>(harness: &H) -> Verdict {
+    let bucket = harness.fresh_bucket(false).await;
+    let (store, capabilities) = (harness.store(), harness.capabilities());
+    let started = store.create_upload(&bucket, "k", &plain(), &capabilities).await?;
+    let body = Bytes::from_static(b"x");
+    store.upload_part(&bucket, &started, 10_000, body.clone(), &capabilities).await?;
+    for number in [0, 10_001] {
+        let sent = store.upload_part(&bucket, &started, number, body.clone(), &capabilities).await;
+        expect_class(sent, ErrorClass::Permanent, &format!("part {number}"))?;
+    }
+    Ok(())
+}
+
+async fn a_completion_needs_parts<H: StoreHarness>(harness: &H) -> Verdict {
+    let bucket = harness.fresh_bucket(false).await;
+    let sent = upload(harness, &bucket, &[]).await?;
+    let done = complete(harness, &bucket, &sent, b"").await;
+    expect_class(done, ErrorClass::Permanent, "an upload without parts")?;
+    ensure!(harness.store().head(&bucket, "k").await?.is_none(), "the refused object is there");
+    Ok(())
+}
+
 async fn parts_out_of_order_are_refused<H: StoreHarness>(harness: &H) -> Verdict {
     let bucket = harness.fresh_bucket(false).await;
     let first = vec![7; PART_BYTES];
@@ -165,6 +223,15 @@ async fn an_aborted_upload_is_gone<H: StoreHarness>(harness: &H) -> Verdict {
         PortErrorKind::Conflict,
         "completing an aborted upload",
     )
+}
+
+async fn an_aborted_upload_takes_no_part<H: StoreHarness>(harness: &H) -> Verdict {
+    let bucket = harness.fresh_bucket(false).await;
+    let (store, capabilities) = (harness.store(), harness.capabilities());
+    let started = store.create_upload(&bucket, "k", &plain(), &capabilities).await?;
+    store.abort_upload(&bucket, &started).await?;
+    let sent = store.upload_part(&bucket, &started, 1, Bytes::from_static(b"x"), &capabilities).await;
+    expect_kind(sent, PortErrorKind::Conflict, "a part of an aborted upload")
 }
 
 async fn a_repeated_completion_changes_nothing<H: StoreHarness>(harness: &H) -> Verdict {
