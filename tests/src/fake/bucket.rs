@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use landfall_core::delivery::Capabilities;
 use landfall_core::port::{Encryption, ListedObject, ObjectAttributes, ObjectHead};
 
+use super::budget::{Budget, Mishandling};
 use super::checksum;
-use super::event::S3Event;
+use super::event::{self, S3Event};
 
 /// An object as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +117,10 @@ pub(crate) struct BucketState {
     /// Keys of completed uploads, by upload id.
     pub(crate) completed: BTreeMap<String, String>,
     pub(crate) events: Vec<S3Event>,
+    /// What it takes per second, where that is limited.
+    pub(crate) budget: Option<Budget>,
+    /// What becomes of its notifications, where not all arrive once and at once.
+    pub(crate) mishandling: Option<Mishandling>,
 }
 
 impl BucketState {
@@ -134,6 +139,8 @@ impl BucketState {
             uploads: BTreeMap::new(),
             completed: BTreeMap::new(),
             events: Vec::new(),
+            budget: None,
+            mishandling: None,
         }
     }
 
@@ -192,7 +199,7 @@ impl BucketState {
             etag: object.etag.clone(),
             size: object.size(),
             version_id: object.version_id.clone(),
-            sequencer: format!("{sequence:018X}"),
+            sequencer: event::sequencer(sequence),
             time: now,
         });
         object

@@ -50,6 +50,13 @@ impl S3Event {
     }
 }
 
+/// The sequencer of a change: greater is later, once the shorter of two is filled up with zeros at its end. Their
+/// lengths differ.
+pub(crate) fn sequencer(sequence: u64) -> String {
+    let more = ["", "3F", "A"].get(usize::try_from(sequence % 3).unwrap_or_default()).copied();
+    format!("{sequence:016X}{}", more.unwrap_or_default())
+}
+
 /// The message body S3 sends for these events.
 pub fn notification_body(events: &[S3Event], region: &str) -> String {
     json!({ "Records": events.iter().map(|event| event.record(region)).collect::<Vec<_>>() }).to_string()
@@ -83,6 +90,15 @@ pub fn encode_key(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sequencers_grow_although_their_lengths_differ() {
+        let padded = |sequence| format!("{:0<20}", sequencer(sequence));
+        let all: Vec<String> = (0..600).map(padded).collect();
+        assert!(all.is_sorted_by(|left, right| left < right));
+        let lengths: std::collections::BTreeSet<usize> = (0..600).map(|n| sequencer(n).len()).collect();
+        assert!(lengths.len() > 1, "{lengths:?}");
+    }
 
     #[test]
     fn keys_are_encoded_as_s3_does() {

@@ -55,12 +55,12 @@ impl FakeAws {
                 }
                 Some(Fault::LostResponse) => {
                     // The refusal, if it is one, is lost as well.
-                    drop(world.renew(&request.principal).and_then(|()| effect(&mut world, &request)));
+                    drop(world.enter_and(&request, effect));
                     Err(unavailable(&request, "RequestTimeout"))
                 }
                 _ => {
                     world.corrupt = fault == Some(Fault::Corrupt);
-                    let answer = world.renew(&request.principal).and_then(|()| effect(&mut world, &request));
+                    let answer = world.enter_and(&request, effect);
                     world.corrupt = false;
                     answer
                 }

@@ -12,6 +12,10 @@ use super::world::World;
 /// The most partitions one BatchCreatePartition takes.
 pub(crate) const BATCH_LIMIT: usize = 100;
 
+/// What an encrypted catalog asks of the caller (Glue Developer Guide, "Encrypting your Data Catalog"). Reads ask for less;
+/// the fake does not tell them apart.
+const CATALOG_KEY_ACTIONS: &[&str] = &["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"];
+
 /// A table as the catalog holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTable {
@@ -26,6 +30,8 @@ pub struct StoredTable {
 pub(crate) struct CatalogState {
     /// Tables by name, by database.
     pub(crate) databases: BTreeMap<String, BTreeMap<String, StoredTable>>,
+    /// The key its metadata is encrypted with.
+    pub(crate) key: Option<String>,
 }
 
 /// What a creation came to.
@@ -38,21 +44,35 @@ pub(crate) enum Creation {
 }
 
 impl World {
-    fn demand_glue(&self, request: &Request, action: &str, entity: &str) -> Result<String, PortError> {
+    /// The caller's account, once the caller may do this to a database, or to a table of it.
+    fn demand_glue(
+        &self,
+        request: &Request,
+        action: &str,
+        database: &str,
+        table: Option<&str>,
+    ) -> Result<String, PortError> {
         let account = self.account_of(&request.principal);
         let region = match &request.principal {
             Principal::Landfall(_) => self.region.clone(),
             Principal::Session(session) => session.access.region.clone(),
         };
-        // Glue asks for the permission on the catalog as well as on what lies in it.
-        let permitted = ["catalog", entity].iter().all(|rest| {
+        // Glue asks for the permission on the catalog and the database as well as on the table.
+        let mut entities = vec!["catalog".to_owned(), format!("database/{database}")];
+        entities.extend(table.map(|table| format!("table/{database}/{table}")));
+        let permitted = entities.iter().all(|rest| {
             self.may(&request.principal, &account, action, &glue_arn(&region, &account, rest), None)
         });
-        if permitted {
-            Ok(account)
-        } else {
-            Err(request.refuse(PortErrorKind::CatalogRefused, "AccessDeniedException"))
+        if !permitted {
+            return Err(request.refuse(PortErrorKind::CatalogRefused, "AccessDeniedException"));
         }
+        let key = self.catalogs.get(&account).and_then(|catalog| catalog.key.as_deref());
+        let uses = CATALOG_KEY_ACTIONS;
+        if key.is_some_and(|key| !uses.iter().all(|action| self.may_use_key(&request.principal, key, action)))
+        {
+            return Err(request.refuse(PortErrorKind::KeyRefused, "GlueEncryptionException"));
+        }
+        Ok(account)
     }
 
     pub(crate) fn create_database(
@@ -60,7 +80,7 @@ impl World {
         request: &Request,
         database: &str,
     ) -> Result<Creation, PortError> {
-        let account = self.demand_glue(request, "glue:CreateDatabase", &format!("database/{database}"))?;
+        let account = self.demand_glue(request, "glue:CreateDatabase", database, None)?;
         check_name(request, database)?;
         let databases = &mut self.catalogs.entry(account).or_default().databases;
         if databases.contains_key(database) {
@@ -76,7 +96,7 @@ impl World {
         database: &str,
         table: &str,
     ) -> Result<Option<CatalogTable>, PortError> {
-        let account = self.demand_glue(request, "glue:GetTable", &format!("table/{database}/{table}"))?;
+        let account = self.demand_glue(request, "glue:GetTable", database, Some(table))?;
         Ok(self.stored(&account, database, table).map(|stored| stored.table.clone()))
     }
 
@@ -86,7 +106,7 @@ impl World {
         table: &CatalogTable,
     ) -> Result<Creation, PortError> {
         let (database, name) = (&table.database, &table.table);
-        let account = self.demand_glue(request, "glue:CreateTable", &format!("table/{database}/{name}"))?;
+        let account = self.demand_glue(request, "glue:CreateTable", database, Some(name))?;
         check_name(request, name)?;
         let mut columns: Vec<String> = table
             .columns
@@ -116,7 +136,7 @@ impl World {
         values: &[String],
     ) -> Result<Option<String>, PortError> {
         let (database, name) = (&table.database, &table.table);
-        let account = self.demand_glue(request, "glue:GetPartition", &format!("table/{database}/{name}"))?;
+        let account = self.demand_glue(request, "glue:GetPartition", database, Some(name))?;
         Ok(self.stored(&account, database, name).and_then(|stored| stored.partitions.get(values).cloned()))
     }
 
@@ -128,8 +148,7 @@ impl World {
         partitions: &[CatalogPartition],
     ) -> Result<Vec<Creation>, PortError> {
         let (database, name) = (&table.database, &table.table);
-        let account =
-            self.demand_glue(request, "glue:BatchCreatePartition", &format!("table/{database}/{name}"))?;
+        let account = self.demand_glue(request, "glue:BatchCreatePartition", database, Some(name))?;
         if partitions.len() > BATCH_LIMIT {
             return Err(request.refuse(PortErrorKind::Invalid, "ValidationException"));
         }

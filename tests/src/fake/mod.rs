@@ -5,9 +5,11 @@
 //! clock of its own, no network. Time moves only with [`FakeClock`].
 //!
 //! What it leaves out: regions beyond "the wrong one", bucket policies beyond "demands conditions", lifecycle rules
-//! (call [`FakeAws::delete_object`]), message retention.
+//! (call [`FakeAws::delete_object`]), message retention, the limit of messages in flight, conditions of policies beyond
+//! `s3:prefix`, access across accounts other than by AssumeRole. `docs/conformance.md` says what it keeps.
 
 mod bucket;
+mod budget;
 mod calls;
 mod catalog;
 pub mod checksum;
@@ -36,6 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use world::World;
 
 pub use bucket::{StoredObject, Version};
+pub use budget::EventMishaps;
 pub use calls::{Call, CallResult};
 pub use catalog::FakeCatalog;
 pub use clock::FakeClock;

@@ -6,11 +6,18 @@ use jiff::{SignedDuration, Timestamp};
 use landfall_core::error::{PortError, PortErrorKind};
 use landfall_core::port::OutgoingMessage;
 
+use super::budget::Mishandling;
 use super::calls::Request;
 use super::world::World;
 
 /// How long a FIFO queue remembers a deduplication id.
 const DEDUPLICATION_WINDOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a received message can be kept invisible, all extensions together.
+const LONGEST_VISIBILITY: SignedDuration = SignedDuration::from_hours(12);
+
+/// What an encrypted queue asks of who sends to it (SQS Developer Guide, "Key management").
+const SEND_KEY_ACTIONS: &[&str] = &["kms:GenerateDataKey", "kms:Decrypt"];
 
 /// The form of a queue to create. A name that ends in `.fifo` makes a FIFO queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +65,8 @@ pub struct QueuedMessage {
     pub dead_letter_source: Option<String>,
     /// The receipt handle of the last receive.
     pub receipt_handle: Option<String>,
+    /// When it was last received.
+    pub received_at: Option<Timestamp>,
 }
 
 impl QueuedMessage {
@@ -147,6 +156,7 @@ impl QueueState {
             first_received_at: None,
             dead_letter_source: None,
             receipt_handle: None,
+            received_at: None,
         };
         if self.duplicates && !self.spec.fifo() {
             self.messages.push(stored.clone());
@@ -180,6 +190,7 @@ impl QueueState {
             }
             message.receive_count += 1;
             message.first_received_at.get_or_insert(now);
+            message.received_at = Some(now);
             message.visible_at = until;
             message.receipt_handle = Some(format!("receipt-{receipt}-{index}"));
             received.push(message.clone());
@@ -201,7 +212,7 @@ impl World {
             return Err(request.refuse(PortErrorKind::QueueRefused, "AccessDenied"));
         }
         if let Some(key) = &spec.kms_key
-            && !self.may_use_key(&request.principal, key, "kms:GenerateDataKey")
+            && !SEND_KEY_ACTIONS.iter().all(|action| self.may_use_key(&request.principal, key, action))
         {
             return Err(request.refuse(PortErrorKind::KeyRefused, "KmsAccessDenied"));
         }
@@ -226,10 +237,10 @@ impl World {
         if !self.may(&request.principal, &spec.account, "sqs:ChangeMessageVisibility", &spec.arn(), None) {
             return Err(request.refuse(PortErrorKind::QueueRefused, "AccessDenied"));
         }
-        if seconds > 43_200 {
+        let (now, visible_for) = (self.now(), SignedDuration::from_secs(seconds.into()));
+        if visible_for > LONGEST_VISIBILITY {
             return Err(request.refuse(PortErrorKind::Invalid, "InvalidParameterValue"));
         }
-        let now = self.now();
         let queue = self.queue_mut(request)?;
         let held = |message: &&mut QueuedMessage| message.receipt_handle.as_deref() == Some(receipt_handle);
         let Some(message) = queue.messages.iter_mut().find(held) else {
@@ -238,7 +249,12 @@ impl World {
         if !message.in_flight(now) {
             return Err(request.refuse(PortErrorKind::NotFound, "MessageNotInflight"));
         }
-        message.visible_at = now.checked_add(SignedDuration::from_secs(seconds.into())).unwrap_or(now);
+        // Twelve hours are the most for one receive, however often it is extended.
+        let held = message.received_at.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
+        if held.saturating_add(visible_for) > LONGEST_VISIBILITY {
+            return Err(request.refuse(PortErrorKind::Invalid, "InvalidParameterValue"));
+        }
+        message.visible_at = now.checked_add(visible_for).unwrap_or(now);
         Ok(())
     }
 
@@ -262,19 +278,20 @@ impl World {
 
     /// Sends the newest event of a bucket to the queues of its notifications.
     pub(crate) fn announce(&mut self, bucket: &str, key: &str) {
-        let (sequence, now, region) = (self.tick(), self.now(), self.region.clone());
-        let Some(state) = self.buckets.get(bucket) else { return };
+        let (now, region) = (self.now(), self.region.clone());
+        let Some(state) = self.buckets.get_mut(bucket) else { return };
         let Some(event) = state.events.last().filter(|event| event.key == key) else { return };
-        let message = OutgoingMessage {
-            body: super::event::notification_body(std::slice::from_ref(event), &region),
-            group: None,
-            deduplication: None,
-            delay_seconds: None,
-        };
+        let body = super::event::notification_body(std::slice::from_ref(event), &region);
         let told = state.notifications.iter().filter(|(prefix, _)| key.starts_with(prefix.as_str()));
-        for (_, queue) in told {
-            if let Some(queue) = self.queues.get_mut(&queue_id(queue)) {
-                queue.accept(&message, sequence, now);
+        let queues: Vec<String> = told.map(|(_, queue)| queue_id(queue)).collect();
+        let once = || vec![SignedDuration::ZERO];
+        let sendings = state.mishandling.as_mut().map_or_else(once, Mishandling::sendings);
+        let message = OutgoingMessage::plain(body);
+        for queue in queues {
+            for late in &sendings {
+                let sequence = self.tick();
+                let Some(queue) = self.queues.get_mut(&queue) else { continue };
+                queue.accept(&message, sequence, now.checked_add(*late).unwrap_or(now));
             }
         }
     }

@@ -8,6 +8,7 @@ use landfall_core::delivery::{Access, Capabilities};
 use landfall_core::port::{Bucket, ObjectAttributes};
 
 use super::bucket::{BucketState, NewObject, StoredObject};
+use super::budget::{Budget, EventMishaps, Mishandling};
 use super::glue::CatalogState;
 use super::identity::{Grant, Role, client_grants};
 use super::queue_state::{QueueSpec, QueueState, queue_id};
@@ -123,6 +124,17 @@ impl FakeAws {
         self.with_bucket(bucket, |state| account.clone_into(&mut state.owner));
     }
 
+    /// Limits what a bucket takes in one second of the fake's clock, reads and writes together: the rest is answered
+    /// with 503 `SlowDown`. Without time that passes the budget is never renewed.
+    pub fn limit_requests(&self, bucket: &str, per_second: u32) {
+        self.with_bucket(bucket, |state| state.budget = Some(Budget::new(per_second)));
+    }
+
+    /// Loses, doubles and delays the notifications of a bucket from now on, replayable by seed.
+    pub fn mishandle_events(&self, bucket: &str, seed: u64, mishaps: EventMishaps) {
+        self.with_bucket(bucket, |state| state.mishandling = Some(Mishandling::new(seed, mishaps)));
+    }
+
     /// Deletes a bucket with everything in it.
     pub fn remove_bucket(&self, bucket: &str) {
         self.lock().buckets.remove(bucket);
@@ -209,6 +221,11 @@ impl FakeAws {
     /// Drops the catalog of an account.
     pub fn clear_catalog(&self, account: &str) {
         self.lock().catalogs.insert(account.to_owned(), CatalogState::default());
+    }
+
+    /// Encrypts the catalog of an account with this key.
+    pub fn set_catalog_key(&self, account: &str, key_arn: &str) {
+        self.lock().catalogs.entry(account.to_owned()).or_default().key = Some(key_arn.to_owned());
     }
 
     /// How many objects a page of a listing holds; 1,000 unless told otherwise.

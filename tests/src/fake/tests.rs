@@ -1,8 +1,10 @@
 //! The fake's own rules, where they are subtle.
 
+mod budget;
 mod faults;
 mod identity;
 mod objects;
+mod policy;
 mod queues;
 
 use std::collections::BTreeMap;

@@ -104,6 +104,17 @@ impl World {
         }
     }
 
+    /// Makes a call once the session is valid and the service has a budget for it.
+    pub(crate) fn enter_and<T>(
+        &mut self,
+        request: &Request,
+        effect: impl FnOnce(&mut Self, &Request) -> Result<T, PortError>,
+    ) -> Result<T, PortError> {
+        self.renew(&request.principal)?;
+        self.admit(request)?;
+        effect(self, request)
+    }
+
     /// Logs a call and decides what goes wrong with it.
     pub(crate) fn begin(&mut self, request: &Request) -> (usize, Option<Fault>) {
         self.clock.advance(self.latency);

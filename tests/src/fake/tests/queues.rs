@@ -103,6 +103,38 @@ async fn visibility_is_changed_only_in_flight() {
 }
 
 #[tokio::test]
+async fn a_message_is_kept_twelve_hours_for_one_receive_all_extensions_together() {
+    let aws = FakeAws::new();
+    let (queue, _) = aws.create_home_queue("work", SignedDuration::from_hours(1), 3);
+    aws.send_body(&queue, "job").unwrap();
+    let handle = aws.receive(&queue, 1).remove(0).receipt_handle.unwrap();
+    let extend = |hours: u32| {
+        let (aws, queue, handle) = (aws.clone(), queue.clone(), handle.clone());
+        async move { aws.queue().change_visibility(&queue, &handle, hours * 3_600).await }
+    };
+    extend(8).await.unwrap();
+    aws.clock().advance(SignedDuration::from_hours(7));
+    assert_eq!(extend(6).await.unwrap_err().kind, PortErrorKind::Invalid);
+    extend(5).await.unwrap();
+    aws.clock().advance(SignedDuration::from_hours(5));
+    let again = aws.receive(&queue, 1).remove(0).receipt_handle.unwrap();
+    aws.queue().change_visibility(&queue, &again, 43_200).await.unwrap();
+}
+
+#[test]
+fn a_dead_letter_keeps_the_time_of_its_first_sending() {
+    let aws = FakeAws::new();
+    let (queue, dead) = aws.create_home_queue("work", SignedDuration::from_secs(30), 1);
+    aws.send_body(&queue, "poison").unwrap();
+    let sent_at = aws.messages(&queue)[0].sent_at;
+    aws.receive(&queue, 1);
+    aws.clock().advance(SignedDuration::from_hours(1));
+    assert!(aws.receive(&queue, 1).is_empty());
+    let letter = aws.receive(&dead, 1).remove(0);
+    assert_eq!((letter.sent_at, letter.receive_count), (sent_at, 1));
+}
+
+#[tokio::test]
 async fn what_sqs_refuses_is_refused() {
     let aws = FakeAws::new();
     let standard = aws.create_queue(QueueSpec::new("q", HOME_ACCOUNT, HOME_REGION));
