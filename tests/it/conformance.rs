@@ -1,5 +1,6 @@
 //! The conformance suites on the strict fake. No exemption: the fake is the measure.
 
+mod document;
 mod fake;
 
 use std::collections::BTreeMap;
