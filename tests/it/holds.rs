@@ -1,14 +1,23 @@
 //! What only a client can mend: the destination is held, everybody else goes on, the repair is noticed.
 
 use landfall_core::error::{ErrorClass, PortErrorKind};
-use landfall_core::hold::{self, Breakage};
+use landfall_core::hold::Breakage;
 use landfall_core::message::Message;
-use landfall_core::port::{Clock as _, Encryption};
+use landfall_core::port::Encryption;
 use testkit::fake::Fault;
 
 use crate::scene::{Scene, delivery, document, rows};
 
 const ACME_ROLE: &str = "arn:aws:iam::222222222222:role/landfall-delivery";
+
+fn breakage(resource: &str) -> Breakage {
+    Breakage {
+        resource: resource.to_owned(),
+        class: ErrorClass::ClientFixable,
+        code: Some("AccessDenied".to_owned()),
+        detail: "refused".to_owned(),
+    }
+}
 
 /// Breaks acme's account, delivers for two clients, mends it, and looks on.
 async fn breaks_and_mends(breaking: impl Fn(&Scene), resource: &str, mending: impl Fn(&Scene)) {
@@ -146,16 +155,10 @@ async fn a_document_that_breaks_while_its_intent_is_open_and_is_mended() {
 #[tokio::test]
 async fn a_hold_without_open_work_is_probed_by_the_next_object() {
     let mut scene = Scene::new(&[&document("acme", "")]);
-    let breakage = Breakage {
-        resource: "role".to_owned(),
-        class: ErrorClass::ClientFixable,
-        code: None,
-        detail: "left behind by a message that came late".to_owned(),
-    };
-    let now = scene.aws.clock().now();
-    hold::note(&scene.ledger(), "acme-rows", 1, &breakage, now).await.expect("noted");
+    // As a message leaves it behind that came late.
+    scene.note("acme-rows", 1, &breakage("role")).await;
     scene.stage("acme/rows/a", rows(0, 2));
-    scene.deliver(&["acme-rows"]).await;
+    scene.tick_for(5).await;
     assert_eq!(scene.delivered_ids("acme-lake"), [0, 1]);
     assert_eq!(scene.holds("acme-rows"), Vec::<String>::new());
 }
@@ -170,13 +173,8 @@ async fn an_intent_that_waits_for_its_operator_does_not_keep_a_mended_bucket_hel
     scene.deliver(&["acme-rows"]).await;
     scene.tick_for(20).await;
     assert_eq!(scene.holds("acme-rows"), ["intent-1"]);
-    // The bucket refuses while only this intent is under way, and does not any more when it is looked at again.
-    for action in ["s3:GetObject", "s3:ListBucket"] {
-        scene.aws.deny(ACME_ROLE, action);
-    }
-    scene.ask(&Message::commit("acme-rows", 1));
-    scene.run(1).await;
-    scene.aws.allow_again(ACME_ROLE);
+    // The bucket refused while only this intent was under way, and does not any more when it is looked at again.
+    scene.note("acme-rows", 1, &breakage("bucket")).await;
     assert_eq!(scene.holds("acme-rows"), ["bucket", "intent-1"]);
 
     scene.stage("acme/rows/b", rows(2, 2));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::SignedDuration;
 use landfall_core::document;
+use landfall_core::hold::{Breakage, Holds};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::Ledger;
 use landfall_core::message::Message;
@@ -16,7 +17,7 @@ use landfall_core::record::{Hold, Outcome, PlanReason, Receipt, RejectedRecord};
 use landfall_lambda::MetricsRecorder;
 use landfall_lambda::metrics::Metric;
 use serde_json::Value;
-use testkit::fake::{Call, FakeAws, FakeStore, Fault, HOME_REGION};
+use testkit::fake::{Call, FakeAws, FakeStore, Fault, FunctionHandles, HOME_REGION};
 use testkit::lambda::Pipeline;
 
 pub use data::{capabilities, delivery, document, gzip, noise, rows};
@@ -276,6 +277,16 @@ impl Scene {
     /// The hold of a delivery under one resource.
     pub async fn hold(&self, delivery: &str, resource: &str) -> Hold {
         self.ledger().must_read(&keys::hold(delivery, resource)).await.expect("the hold")
+    }
+
+    /// Notes a hold, as a function does that met a failure now.
+    pub async fn note(&self, delivery: &str, n: u64, breakage: &Breakage) {
+        let FunctionHandles { queue, .. } = self.aws.function("committer");
+        let (ledger, now) = (self.ledger(), self.aws.clock().now());
+        Holds::new(&ledger, &queue, &self.urls.notify)
+            .note(delivery, n, breakage, now, now)
+            .await
+            .expect("the hold is noted");
     }
 
     async fn records<T: serde::de::DeserializeOwned>(&self, delivery: &str, name: &str) -> Vec<T> {

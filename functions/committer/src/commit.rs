@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use landfall_core::delivery::{Access, Delivery, Order, PinnedConfig};
 use landfall_core::error::PortError;
-use landfall_core::hold;
+use landfall_core::hold::{self, Admission, Holds};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, generation};
 use landfall_core::message::{Message, dispatch};
@@ -55,6 +56,13 @@ pub enum Commit {
     NothingToDo,
     /// There is no outcome yet: somebody has still to merge.
     NotMerged,
+    /// It ran out of time: nothing more of it is published until it is resumed.
+    Expired,
+    /// Its delivery is held, and this is not the try that the hold allows.
+    Gated {
+        /// Before this nobody tries, UTC.
+        until: Timestamp,
+    },
     /// Deliveries are ordered and this intent's predecessor comes first: its closing wakes this one.
     Waits {
         /// The predecessor.
@@ -121,6 +129,13 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             return Ok(Commit::NothingToDo);
         }
         let records = self.ledger.records(id, n).await?;
+        let standing = Standing::of(&records);
+        if standing.expired {
+            if standing.untold.is_some() {
+                self.send_notify(id, n).await?;
+            }
+            return Ok(Commit::Expired);
+        }
         if records.contains(&RecordName::Closed) {
             if !records.contains(&RecordName::Notified(1)) {
                 self.send_notify(id, n).await?;
@@ -136,6 +151,13 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         if let Some(before) = self.waits_for(delivery, n, floor).await? {
             return Ok(Commit::Waits { before });
         }
+        // What is left after the receipt needs nobody but us.
+        if !standing.received
+            && let Admission::Gated { until } =
+                self.holds().admit(id, n, hold::Work::Data, self.clock.now()).await?
+        {
+            return Ok(Commit::Gated { until });
+        }
         let intent = self.ledger.intent(id, n).await?;
         let pin = self.ledger.pin(id, &intent.pin).await?;
         let work = Work { delivery, intent, outcome, pin, records };
@@ -148,7 +170,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         self.send_notify(id, n).await?;
         let (deleted, left) = self.delete_inputs(&work).await?;
         // Before `closed`, after which nobody comes back to do it.
-        report.released = self.release(&work).await?;
+        report.released = self.release(&work, &receipt).await?;
         let closed = Closed { version: FORMAT, at: self.clock.now(), deleted, left };
         self.ledger.put_once(&keys::record(id, n, RecordName::Closed), &closed).await?;
 
@@ -182,8 +204,12 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         Ok(Some(before))
     }
 
+    fn holds(&self) -> Holds<'_, S, Q> {
+        Holds::new(self.ledger, self.queue, &self.config.notify_queue)
+    }
+
     /// Releases the holds that this commit has got past. Files prove role, bucket and key, a table the catalog.
-    async fn release(&self, work: &Work<'_>) -> Result<usize, CommitError> {
+    async fn release(&self, work: &Work<'_>, receipt: &Receipt) -> Result<usize, CommitError> {
         let own = hold::of_intent(work.intent.n);
         let mut proven = vec![own.as_str(), "configuration"];
         if !work.outcome.files.is_empty() {
@@ -193,7 +219,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         if !work.outcome.files.is_empty() || work.delivery.catalog.glue.is_none() {
             proven.push("catalog");
         }
-        Ok(hold::release(self.ledger, &work.delivery.id, &proven).await?)
+        Ok(self.holds().release(&work.delivery.id, work.intent.n, &proven, receipt.at).await?)
     }
 
     /// Validates and publishes all files, and registers them.

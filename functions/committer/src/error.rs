@@ -3,6 +3,7 @@
 use landfall_core::error::{ErrorClass, PortError};
 use landfall_core::hold::{self, Breakage};
 use landfall_core::ledger::LedgerError;
+use landfall_lambda::Failure;
 
 /// A commit that could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +110,18 @@ impl CommitError {
             | Self::DamagedCopy { .. }
             | Self::PossibleDuplicate { .. }
             | Self::NoConfiguration { .. } => ErrorClass::ClientFixable,
+        }
+    }
+
+    /// What becomes of the message.
+    pub fn failure(&self) -> Failure {
+        let class = self.class();
+        Failure {
+            class,
+            reason: self.to_string(),
+            breakage: self.breakage(),
+            passes: matches!(class, ErrorClass::Transient | ErrorClass::Ambiguous),
+            wait_seconds: if let Self::NotYet { seconds, .. } = self { Some(*seconds) } else { None },
         }
     }
 

@@ -17,13 +17,12 @@ pub use publish::{CHECKSUM, DELIVERY_ID};
 use landfall_core::config_source::ConfigSource;
 use landfall_core::delivery::{Delivery, Order};
 use landfall_core::error::ErrorClass;
-use landfall_core::hold;
+use landfall_core::hold::Holds;
 use landfall_core::keys::RecordName;
 use landfall_core::ledger::{Ledger, generation};
-use landfall_core::message::{Message, dispatch};
-use landfall_core::port::{Clock, Destinations, ObjectStore, OutgoingMessage, Queue};
-use landfall_core::record::PlanReason;
-use landfall_lambda::{Deadline, Invocation, MessageHandler, SqsMessage, Verdict, metrics};
+use landfall_core::message::{self, Message, dispatch};
+use landfall_core::port::{Clock, Destinations, ObjectStore, Queue};
+use landfall_lambda::{Deadline, Failed, Invocation, MessageHandler, SqsMessage, Verdict, metrics};
 use tokio::sync::Mutex;
 
 use crate::commit::Committing;
@@ -95,43 +94,18 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
 
     /// What waited while the delivery was held is planned now, not at the next look.
     async fn resume(&self, id: &str, execution: &str) -> Result<(), CommitError> {
-        let message = OutgoingMessage {
-            body: Message::plan(id, PlanReason::Resume).to_body(),
-            group: Some(id.to_owned()),
-            deduplication: Some(format!("{id}-resume-{execution}")),
-            delay_seconds: None,
-        };
+        let message = message::resume(id, execution);
         for answer in self.queue.send(&self.config.plan_queue, &[message]).await {
             answer?;
         }
         Ok(())
     }
-
-    /// A failure; one that the client must mend is written down as a hold.
-    async fn failed(&self, id: &str, n: u64, error: &CommitError, invocation: &Invocation) -> Verdict {
-        let wait = match (error, error.breakage()) {
-            (CommitError::NotYet { seconds, .. }, _) => Some(*seconds),
-            (_, Some(breakage)) => {
-                invocation.metrics.count(&metrics::DELIVERIES_HELD, Some(id), 1);
-                let wait = match hold::note(&self.ledger, id, n, &breakage, self.clock.now()).await {
-                    Ok(seconds) => Some(seconds),
-                    Err(log) => {
-                        tracing::error!(error = %log, delivery = id, "hold not written");
-                        None
-                    }
-                };
-                return Verdict::retry("held", breakage.class, error.to_string(), wait);
-            }
-            (_, None) => None,
-        };
-        Verdict::retry("failed", error.class(), error.to_string(), wait)
-    }
 }
 
 impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> MessageHandler for Committer<S, Q, D, C> {
     async fn handle(&self, message: &SqsMessage, invocation: &Invocation) -> Verdict {
-        let (id, n) = match Message::parse(&message.body) {
-            Ok(Message::Commit(work)) => (work.delivery, work.n),
+        let work = match Message::parse(&message.body) {
+            Ok(Message::Commit(work)) => work,
             Ok(_) => {
                 let reason = "a message for another function";
                 return Verdict::retry("misdirected", ErrorClass::Permanent, reason, None).kind("commit");
@@ -142,9 +116,22 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> MessageHandler for Com
             }
         };
         let execution = invocation.execution_id(message);
-        let verdict = match self.commit(&id, n, &execution, &invocation.deadline).await {
-            Ok(done) => report(&id, done, invocation),
-            Err(error) => self.failed(&id, n, &error, invocation).await,
+        let (id, n, begun) = (work.delivery.as_str(), work.n, self.clock.now());
+        let verdict = match self.commit(id, n, &execution, &invocation.deadline).await {
+            Ok(done) => report(id, done, invocation),
+            Err(error) => {
+                let failed = Failed {
+                    holds: Holds::new(&self.ledger, &self.queue, &self.config.commit.notify_queue),
+                    queue: &self.queue,
+                    own_queue: &self.config.commit_queue,
+                    message,
+                    work: &work,
+                    kind: Message::Commit,
+                    begun,
+                    metrics: &invocation.metrics,
+                };
+                failed.verdict(error.failure(), self.clock.now()).await
+            }
         };
         verdict.kind("commit").delivery(id).intent(n)
     }
@@ -167,6 +154,8 @@ fn report(id: &str, done: Commit, invocation: &Invocation) -> Verdict {
         }
         Commit::AlreadyClosed => Verdict::done("already_closed"),
         Commit::NothingToDo => Verdict::done("nothing_to_do"),
+        Commit::Expired => Verdict::done("expired"),
+        Commit::Gated { until } => Verdict::done("gated").detail(until.to_string()),
         Commit::NotMerged => Verdict::done("not_merged"),
         Commit::Waits { before } => Verdict::done("waits_for_its_turn").count("before", before),
     }

@@ -46,6 +46,7 @@ impl CompactorConfig {
                 staging: Bucket { name: vars.required(&env::STAGING_BUCKET), owner },
                 work_queue: vars.queue_url(&env::WORK_QUEUE_URL),
                 commit_queue: vars.queue_url(&env::COMMIT_QUEUE_URL),
+                notify_queue: vars.queue_url(&env::NOTIFY_QUEUE_URL),
                 timeout_seconds: vars.seconds(&env::TIMEOUT_SECONDS, LEAST_TIMEOUT_SECONDS),
                 reconcile_seconds: vars.seconds(&env::RECONCILE_INTERVAL_SECONDS, 1),
             },

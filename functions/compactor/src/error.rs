@@ -4,6 +4,7 @@ use landfall_core::error::{ErrorClass, PortError};
 use landfall_core::hold::{self, Breakage};
 use landfall_core::ledger::LedgerError;
 use landfall_core::record::RecordError;
+use landfall_lambda::Failure;
 use landfall_parquet::MergeError;
 
 /// A failure of a plan or a merge.
@@ -87,6 +88,28 @@ impl WorkError {
                 ErrorClass::Transient
             }
             Self::NoConfiguration { .. } => ErrorClass::ClientFixable,
+        }
+    }
+
+    /// What becomes of the message: what died, ran out of time, or is nobody's data comes back and uses up its receives.
+    pub fn failure(&self) -> Failure {
+        let passing = match self {
+            Self::Ledger(_)
+            | Self::Destination { .. }
+            | Self::Own(_)
+            | Self::Raced { .. }
+            | Self::Input { .. } => true,
+            Self::Merge { .. } | Self::Record(_) | Self::NoConfiguration { .. } | Self::OutOfTime { .. } => {
+                false
+            }
+        };
+        let class = self.class();
+        Failure {
+            class,
+            reason: self.to_string(),
+            breakage: self.breakage(),
+            passes: passing && matches!(class, ErrorClass::Transient | ErrorClass::Ambiguous),
+            wait_seconds: None,
         }
     }
 

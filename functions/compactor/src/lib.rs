@@ -6,6 +6,7 @@
 mod config;
 mod dispatch;
 mod error;
+mod expiry;
 mod identities;
 mod input;
 mod intake;
@@ -26,15 +27,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use landfall_core::config_source::ConfigSource;
 use landfall_core::delivery::Delivery;
 use landfall_core::error::{ErrorClass, PortError};
-use landfall_core::hold;
+use landfall_core::hold::Holds;
 use landfall_core::ledger::Ledger;
-use landfall_core::message::{Message, dispatch};
+use landfall_core::message::{self, Message, dispatch};
 use landfall_core::port::{Clock, Destinations, ObjectStore, Queue};
 use landfall_core::record::PlanReason;
 use landfall_core::registry::Registry;
 use landfall_lambda::{
-    BatchHandler, Intake, Invocation, MessageId, NotificationError, SqsMessage, Verdict, Verdicts, isolate,
-    metrics, one_by_one, read_notification,
+    BatchHandler, Failed, Intake, Invocation, MessageId, NotificationError, SqsMessage, Verdict, Verdicts,
+    isolate, metrics, one_by_one, read_notification,
 };
 use tokio::sync::Mutex;
 
@@ -81,6 +82,10 @@ enum Handled {
 }
 
 impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> {
+    fn holds(&self) -> Holds<'_, S, Q> {
+        Holds::new(&self.ledger, &self.queue, &self.config.planner.notify_queue)
+    }
+
     async fn registry(&self) -> Result<Registry, WorkError> {
         let mut documents = self.documents.lock().await;
         Ok(documents.load(&self.ledger, &self.config.registry).await?)
@@ -133,7 +138,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         let delivery = self.delivery(id).await?;
         let now = self.clock.now();
         let report =
-            planner::plan_delivery(&self.ledger, &self.queue, &self.config.planner, &delivery, reason, now)
+            planner::plan_delivery(&self.holds(), &self.queue, &self.config.planner, &delivery, reason, now)
                 .await?;
         let counts = &invocation.metrics;
         counts.count(&metrics::INTENTS_PLANNED, Some(id), report.intents as u64);
@@ -152,7 +157,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         let delivery = self.delivery(id).await?;
         let execution = invocation.execution_id(message);
         let done = merge::execute(
-            &self.ledger,
+            &self.holds(),
             &self.destinations,
             &self.config.planner.staging,
             &delivery,
@@ -161,9 +166,6 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             &invocation.deadline,
         )
         .await?;
-        if done != Execution::Retired {
-            dispatch(&self.queue, &self.config.planner.commit_queue, [Message::commit(id, n)]).await?;
-        }
         if let Execution::Decided(report) = &done {
             let counts = &invocation.metrics;
             counts.count(&metrics::FILES_IN, Some(id), report.objects);
@@ -171,16 +173,25 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             counts.count(&metrics::ROWS_IN, Some(id), report.rows_in);
             counts.count(&metrics::ROWS_REJECTED, Some(id), report.rejected);
             counts.count(&metrics::OBJECTS_QUARANTINED, Some(id), report.quarantined);
-            // The role let us in. Bucket, key and catalog are proven by the commit that follows.
-            let released = hold::release(&self.ledger, id, &["role", "configuration"]).await?;
-            if report.freed || released > 0 {
-                // What was freed, or waited for the repair, is as ripe as it was, or as much asked for: a plan now takes it.
+            // Before the commit is asked for, which a hold lets through then.
+            let released = self.holds().release_merged(id, n, self.clock.now()).await?;
+            if released > 0 {
+                let resume = message::resume(id, &execution);
+                for answer in self.queue.send(&self.config.plan_queue, &[resume]).await {
+                    answer?;
+                }
+            }
+            if report.freed {
+                // What was freed is as ripe as it was, or as much asked for: a plan now takes it.
                 let freed = BTreeSet::from([id.to_owned()]);
-                let mut failures = self.nudge(&freed, PlanReason::Resume).await;
+                let mut failures = self.nudge(&freed, PlanReason::Event).await;
                 if let Some((_, error)) = failures.pop_first() {
                     return Err(error.into());
                 }
             }
+        }
+        if matches!(done, Execution::Decided(_) | Execution::Adopted) {
+            dispatch(&self.queue, &self.config.planner.commit_queue, [Message::commit(id, n)]).await?;
         }
         Ok(Handled::Executed(done))
     }
@@ -289,49 +300,42 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             Ok(request) => request,
             Err(error) => return Verdict::retry("malformed", ErrorClass::Permanent, error.to_string(), None),
         };
-        let (kind, n, handled) = match &request {
-            Message::Plan { delivery, reason, .. } => {
-                ("plan", 0, self.plan(delivery, *reason, invocation).await)
-            }
+        let begun = self.clock.now();
+        let verdict = match &request {
+            Message::Plan { delivery, reason, .. } => match self.plan(delivery, *reason, invocation).await {
+                Ok(handled) => handled.verdict("plan"),
+                // Nothing is staged or planned without a valid document; the objects wait where they are.
+                Err(error @ WorkError::NoConfiguration { .. }) => {
+                    Verdict::done("no_configuration").kind("plan").detail(error.to_string())
+                }
+                // Plans of a delivery are in order: the next waits until this one came back and succeeded.
+                Err(error) => failure("plan", &error),
+            },
             Message::Merge(work) => {
-                ("merge", work.n, self.merge(&work.delivery, work.n, message, invocation).await)
+                let merged = match self.merge(&work.delivery, work.n, message, invocation).await {
+                    Ok(handled) => handled.verdict("merge"),
+                    Err(error) => {
+                        let failed = Failed {
+                            holds: self.holds(),
+                            queue: &self.queue,
+                            own_queue: &self.config.planner.work_queue,
+                            message,
+                            work,
+                            kind: Message::Merge,
+                            begun,
+                            metrics: &invocation.metrics,
+                        };
+                        failed.verdict(error.failure(), self.clock.now()).await.kind("merge")
+                    }
+                };
+                merged.intent(work.n)
             }
             Message::Commit(_) | Message::Notify(_) | Message::Hold(_) => {
                 let reason = "a message for another function".to_owned();
                 return Verdict::retry("misdirected", ErrorClass::Permanent, reason, None).kind("request");
             }
         };
-        let verdict = match handled {
-            Ok(handled) => handled.verdict(kind),
-            // Nothing is staged or planned without a valid document; the objects wait where they are.
-            Err(error @ WorkError::NoConfiguration { .. }) if kind == "plan" => {
-                Verdict::done("no_configuration").kind(kind).detail(error.to_string())
-            }
-            Err(error) => self.held(kind, request.delivery(), n, &error, invocation).await,
-        };
-        let verdict = verdict.delivery(request.delivery());
-        if n > 0 { verdict.intent(n) } else { verdict }
-    }
-
-    /// A failure; one that the client must mend is written down as a hold.
-    async fn held(
-        &self,
-        kind: &'static str,
-        delivery: &str,
-        n: u64,
-        error: &WorkError,
-        invocation: &Invocation,
-    ) -> Verdict {
-        let Some(breakage) = error.breakage() else { return failure(kind, error) };
-        invocation.metrics.count(&metrics::DELIVERIES_HELD, Some(delivery), 1);
-        let wait = match hold::note(&self.ledger, delivery, n, &breakage, self.clock.now()).await {
-            Ok(seconds) => Some(seconds),
-            Err(log) => {
-                tracing::error!(error = %log, delivery, "hold not written");
-                None
-            }
-        };
-        Verdict::retry("held", breakage.class, error.to_string(), wait).kind(kind)
+        verdict.delivery(request.delivery())
     }
 }
 
@@ -353,6 +357,7 @@ impl Handled {
                     .count("waiting", report.waiting as u64)
                     .count("repeats", report.repeats as u64)
                     .count("redispatched", report.redispatched as u64)
+                    .count("expired", report.expired as u64)
             }
             Self::Executed(Execution::Decided(report)) => Verdict::done("staged")
                 .count("objects", report.objects)
@@ -364,6 +369,8 @@ impl Handled {
                 .count("quarantined", report.quarantined),
             Self::Executed(Execution::Adopted) => Verdict::done("adopted"),
             Self::Executed(Execution::Retired) => Verdict::done("retired"),
+            Self::Executed(Execution::Expired) => Verdict::done("expired"),
+            Self::Executed(Execution::Gated { until }) => Verdict::done("gated").detail(until.to_string()),
         };
         verdict.kind(kind)
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use landfall_core::delivery::Delivery;
+use landfall_core::hold::Held;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError, LogView, generation};
 use landfall_core::plan::{Ratios, Taken, input_form};
@@ -94,13 +95,18 @@ async fn read_intent<S: ObjectStore>(
 }
 
 impl LogState {
-    /// Whether an intent is under way whose files are not all delivered, but for those that are held alone.
-    pub(crate) fn has_open_data(&self, held: &BTreeSet<u64>) -> bool {
-        self.view.intents.iter().any(|(n, records)| {
+    /// The intents that a held destination keeps from going on: neither void nor expired, nor past their receipt.
+    pub(crate) fn open_data(&self) -> impl Iterator<Item = u64> {
+        self.view.intents.iter().filter_map(|(n, records)| {
             let void = self.outcomes.get(n).is_some_and(|outcome| outcome.void);
-            let standing = Standing::of(records);
-            !(void || held.contains(n) || standing.closed || standing.expired)
+            let Standing { closed, expired, received, discarded, .. } = Standing::of(records);
+            (!(void || closed || expired || received || discarded)).then_some(*n)
         })
+    }
+
+    /// Whether one of them can find a repair: those that are held alone cannot.
+    pub(crate) fn has_open_data(&self, held: &Held) -> bool {
+        self.open_data().any(|n| held.of_intent(n).is_none())
     }
 }
 

@@ -6,12 +6,15 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use landfall_core::delivery::{Access, Delivery, ENGINE_FORMAT, PinnedConfig};
 use landfall_core::error::{PortError, PortErrorKind};
+use landfall_core::hold::{Admission, Holds, Work};
 use landfall_core::keys::{self, RecordName};
-use landfall_core::ledger::{Ledger, PutOnce, generation};
-use landfall_core::port::{Bucket, Destinations, GetOutcome, ObjectBody as _, ObjectStore, Purpose};
+use landfall_core::ledger::{Ledger, PutOnce};
+use landfall_core::port::{Bucket, Destinations, GetOutcome, ObjectBody as _, ObjectStore, Purpose, Queue};
 use landfall_core::record::{FORMAT, Input, Intent, Outcome, OutcomeFile, Verdict};
+use landfall_core::standing::Standing;
 use landfall_lambda::Deadline;
 use landfall_parquet::{Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec};
 
@@ -38,6 +41,13 @@ pub enum Execution {
     Adopted,
     /// The number is retired.
     Retired,
+    /// It ran out of time: nothing of it goes on until it is resumed.
+    Expired,
+    /// Its delivery is held, and this is not the try that the hold allows.
+    Gated {
+        /// Before this nobody tries, UTC.
+        until: Timestamp,
+    },
 }
 
 /// Counts of an execution whose outcome stands.
@@ -67,8 +77,8 @@ pub struct MergeReport {
 ///
 /// # Errors
 /// See [`WorkError`]; nothing is left behind but what a lifecycle rule removes.
-pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
-    ledger: &Ledger<S>,
+pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
+    holds: &Holds<'_, S, Q>,
     destinations: &D,
     staging: &Bucket,
     delivery: &Delivery,
@@ -76,12 +86,22 @@ pub(crate) async fn execute<S: ObjectStore, D: Destinations>(
     execution: &str,
     deadline: &Deadline,
 ) -> Result<Execution, WorkError> {
+    let ledger = holds.ledger();
     let (floor, _) = ledger.floor(&delivery.id).await?;
     if n <= floor {
         return Ok(Execution::Retired);
     }
-    if generation(&ledger.records(&delivery.id, n).await?).is_some() {
+    let standing = Standing::of(&ledger.records(&delivery.id, n).await?);
+    if standing.expired {
+        return Ok(Execution::Expired);
+    }
+    if standing.generation.is_some() {
         return Ok(Execution::Adopted);
+    }
+    if let Admission::Gated { until } =
+        holds.admit(&delivery.id, n, Work::Data, deadline.clock().now()).await?
+    {
+        return Ok(Execution::Gated { until });
     }
     let intent = ledger.intent(&delivery.id, n).await?;
     let pin = ledger.pin(&delivery.id, &intent.pin).await?;

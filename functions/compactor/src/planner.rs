@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use landfall_core::delivery::Delivery;
-use landfall_core::hold;
+use landfall_core::hold::{Held, Holds};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError, LogView, PutOnce, list_all};
 use landfall_core::message::{Message, dispatch};
@@ -14,9 +14,10 @@ use landfall_core::plan::{self, Bounds, IntentDraft, PlanInput};
 use landfall_core::port::{Bucket, DeleteOutcome, ListedObject, ObjectStore, Queue};
 use landfall_core::record::{FORMAT, Intent, PlanReason};
 
-use crate::dispatch::{Schedule, dispatch_and_note};
+use crate::dispatch::{Schedule, Seen, dispatch_and_note};
 use crate::error::WorkError;
-use crate::log_state::{learn, read_log, retire};
+use crate::expiry::{expire, tidy};
+use crate::log_state::{LogState, learn, read_log, retire};
 
 /// How often a plan starts over because somebody else put the same number.
 const ROUNDS: usize = 8;
@@ -30,6 +31,8 @@ pub struct PlannerConfig {
     pub work_queue: String,
     /// Where commits are dispatched to.
     pub commit_queue: String,
+    /// Where holds are told of.
+    pub notify_queue: String,
     /// The timeout of the functions, in seconds: silent work is dispatched again after it.
     pub timeout_seconds: u32,
     /// How often a full listing is made although nothing was heard, in seconds.
@@ -49,9 +52,11 @@ pub struct PlanReport {
     pub repeats: usize,
     /// Work dispatched again.
     pub redispatched: usize,
+    /// Intents that expired.
+    pub expired: usize,
     /// The floor moved to here.
     pub floor: Option<u64>,
-    /// Resources under which the delivery is held; nothing new is planned then.
+    /// Resources under which the destination is held; at most a probe is planned then.
     pub held: Vec<String>,
 }
 
@@ -60,21 +65,22 @@ pub struct PlanReport {
 /// # Errors
 /// When the store or the queue fails; everything done until then stands, and the next plan goes on from it.
 pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
-    ledger: &Ledger<S>,
+    holds: &Holds<'_, S, Q>,
     queue: &Q,
     config: &PlannerConfig,
     delivery: &Delivery,
     reason: PlanReason,
     now: Timestamp,
 ) -> Result<PlanReport, WorkError> {
+    let ledger = holds.ledger();
     let mut report = PlanReport::default();
-    let holds = hold::held(ledger, &delivery.id).await?;
+    // Before the holds: whoever writes a hold later pulls this record forward, and our own writing of it finds that out.
     let mut schedule = Schedule::read(ledger, delivery).await?;
+    let mut held = holds.all(&delivery.id).await?;
     for _ in 0..ROUNDS {
-        let log = read_log(ledger, delivery, now).await?;
-        // A hold ends by the success of an intent that is under way. Without one nothing would ever find the repair: then
-        // the next intent is the probe.
-        let held = if log.has_open_data(&holds.intents) { holds.resources.clone() } else { Vec::new() };
+        let mut log = read_log(ledger, delivery, now).await?;
+        report.expired += expire(holds, &mut held, &mut log, now).await?;
+        let limit = plan_limit(&held, &log, now);
         let listing = list_all(ledger.store(), &config.staging, &delivery.source.prefix, None).await?;
         if reason == PlanReason::Flush {
             // By the store's clock too, which may be ahead of ours.
@@ -86,7 +92,7 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
         let divided = plan::pending(listing, &log.taken);
         report.repeats += delete_repeats(ledger.store(), &config.staging, &divided.repeats).await?;
 
-        let plan = if held.is_empty() {
+        let plan = if limit > 0 {
             let ratios = learn(ledger, delivery, &log).await?;
             plan::plan(&PlanInput {
                 now,
@@ -100,7 +106,7 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
         } else {
             plan::Plan::default()
         };
-        let put = put_intents(ledger, delivery, &log.view, &plan.intents, now).await?;
+        let put = put_intents(ledger, delivery, &log.view, &plan.intents, limit, now).await?;
         report.intents += put.numbers.len();
         report.objects += put.objects;
         dispatch(queue, &config.work_queue, put.numbers.iter().map(|n| Message::merge(&delivery.id, *n)))
@@ -110,13 +116,27 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
         }
 
         report.waiting = plan.waiting;
-        report.held.clone_from(&held);
-        let next_look = if held.is_empty() { plan.next_look } else { None };
-        report.redispatched +=
-            dispatch_and_note(ledger, queue, config, delivery, &log, schedule, next_look, now).await?;
+        report.held = held.of_destination().map(|hold| hold.resource.clone()).collect();
+        let planned = report.intents > 0;
+        if !planned && plan.waiting == 0 {
+            tidy(holds, &mut held, &log, now).await?;
+        }
+        let next_look = plan.next_look;
+        let seen = Seen { delivery, log: &log, held: &held, reason, planned, next_look, now };
+        report.redispatched += dispatch_and_note(holds, queue, config, &seen, schedule).await?;
         return Ok(report);
     }
     Err(WorkError::Raced { delivery: delivery.id.clone() })
+}
+
+/// How many intents may be planned. A held destination gets no new work while an intent is open that will find the repair.
+/// Without one nothing ever would: then the next intent is the probe, when the holds allow one.
+fn plan_limit(held: &Held, log: &LogState, now: Timestamp) -> usize {
+    match held.try_at() {
+        None => usize::MAX,
+        Some(at) if at <= now && !log.has_open_data(held) => 1,
+        Some(_) => 0,
+    }
 }
 
 async fn delete_repeats<S: ObjectStore>(
@@ -139,22 +159,23 @@ struct PutIntents {
     raced: bool,
 }
 
-/// Puts intents under the next numbers. Stops at the first number somebody else took: the plan starts over.
+/// Puts at most `limit` intents under the next numbers. Stops at the first number somebody else took: the plan starts over.
 async fn put_intents<S: ObjectStore>(
     ledger: &Ledger<S>,
     delivery: &Delivery,
     view: &LogView,
     drafts: &[IntentDraft],
+    limit: usize,
     now: Timestamp,
 ) -> Result<PutIntents, LedgerError> {
     let mut put = PutIntents { numbers: Vec::new(), objects: 0, raced: false };
-    if drafts.is_empty() {
+    if drafts.is_empty() || limit == 0 {
         return Ok(put);
     }
     let pinned = delivery.pinned();
     let pin = pinned.hash();
     ledger.put_once(&keys::pin(&delivery.id, &pin), &pinned).await?;
-    for (draft, n) in drafts.iter().zip(view.next()..) {
+    for (draft, n) in drafts.iter().take(limit).zip(view.next()..) {
         let intent = Intent {
             version: FORMAT,
             delivery: delivery.id.clone(),

@@ -13,8 +13,10 @@ const LEAST_TIMEOUT_SECONDS: u32 = 15;
 pub struct NotifierConfig {
     /// The state bucket.
     pub state: Bucket,
-    /// The queue of notices.
+    /// The queue of notices, and of what is told of holds.
     pub notify_queue: String,
+    /// The FIFO queue of plans: a delivery whose queues work again is planned at once.
+    pub plan_queue: String,
     /// Which deliveries this stack may serve.
     pub registry: RegistryOptions,
     /// Where metrics are counted.
@@ -33,6 +35,7 @@ impl NotifierConfig {
         let config = Self {
             state: Bucket { name: vars.required(&env::STATE_BUCKET), owner: vars.account(&env::ACCOUNT_ID) },
             notify_queue: vars.queue_url(&env::NOTIFY_QUEUE_URL),
+            plan_queue: vars.queue_url(&env::PLAN_QUEUE_URL),
             registry: RegistryOptions {
                 region: vars.required(&env::REGION),
                 allow_cross_region: vars.flag(&env::ALLOW_CROSS_REGION),

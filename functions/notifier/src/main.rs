@@ -14,6 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = NotifierConfig::from_env(&env)?;
     let clients = Clients::load(ClientsConfig::from_environment()).await;
     let host = config.host(clients.queue());
-    let notifier = Notifier::new(config, clients.store(), clients.destinations(), SystemClock);
+    let notifier =
+        Notifier::new(config, clients.store(), clients.queue(), clients.destinations(), SystemClock);
     serve(host, EachMessage(notifier)).await
 }

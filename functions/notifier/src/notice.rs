@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use landfall_core::delivery::Delivery;
 use landfall_core::error::{ErrorClass, PortError};
-use landfall_core::hold::{self, Breakage};
+use landfall_core::hold::{self, Admission, Breakage, Holds, Work};
 use landfall_core::keys::{self, RecordName};
-use landfall_core::ledger::{Ledger, LedgerError};
+use landfall_core::ledger::LedgerError;
 use landfall_core::message::Notice;
-use landfall_core::port::{Clock, Destinations, ObjectStore, OutgoingMessage, Purpose, Queue as _};
+use landfall_core::port::{Clock, Destinations, ObjectStore, OutgoingMessage, Purpose, Queue};
 use landfall_core::record::{FORMAT, Notified, Receipt};
+use landfall_core::standing::Standing;
+use landfall_lambda::Failure;
 
 /// A notice that could not be given.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,9 @@ pub enum NoticeError {
     /// The log failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// One of our own queues failed.
+    #[error(transparent)]
+    Own(#[from] PortError),
     /// A client's queue, or the role before it, failed.
     #[error("delivery {delivery}, intent {n}: {source}")]
     Destination {
@@ -53,8 +59,20 @@ impl NoticeError {
         match self {
             Self::Ledger(error) => error.class(),
             Self::Destination { source, .. } => source.class(),
-            Self::NoReceipt { .. } => ErrorClass::Transient,
+            Self::Own(_) | Self::NoReceipt { .. } => ErrorClass::Transient,
             Self::NoConfiguration { .. } => ErrorClass::ClientFixable,
+        }
+    }
+
+    /// What becomes of the message.
+    pub fn failure(&self) -> Failure {
+        let class = self.class();
+        Failure {
+            class,
+            reason: self.to_string(),
+            breakage: self.breakage(),
+            passes: matches!(class, ErrorClass::Transient | ErrorClass::Ambiguous),
+            wait_seconds: None,
         }
     }
 
@@ -64,7 +82,7 @@ impl NoticeError {
         match self {
             Self::Destination { source, .. } => match source.class() {
                 ErrorClass::ClientFixable | ErrorClass::Permanent => Some(Breakage {
-                    resource: "queue".to_owned(),
+                    resource: hold::QUEUE.to_owned(),
                     class: source.class(),
                     code: source.code.clone(),
                     detail: source.to_string(),
@@ -72,12 +90,12 @@ impl NoticeError {
                 ErrorClass::Transient | ErrorClass::Ambiguous => None,
             },
             Self::NoConfiguration { .. } => Some(Breakage {
-                resource: "configuration".to_owned(),
+                resource: hold::CONFIGURATION.to_owned(),
                 class: self.class(),
                 code: Some("no_configuration".to_owned()),
                 detail: self.to_string(),
             }),
-            Self::Ledger(_) | Self::NoReceipt { .. } => None,
+            Self::Ledger(_) | Self::Own(_) | Self::NoReceipt { .. } => None,
         }
     }
 }
@@ -94,45 +112,67 @@ pub enum Told {
     },
     /// All of them, before; or the number is retired.
     Before,
+    /// The client's queues are held, and this is not the try that the hold allows.
+    Gated {
+        /// Before this nobody tries, UTC.
+        until: Timestamp,
+    },
 }
 
-/// Tells the client's queues of intent `n`.
+/// Tells the client's queues of every part of intent `n` of which they were not told.
 ///
 /// # Errors
 /// When one queue fails, the others are told all the same; the next try tells all again, with the same ids.
-pub(crate) async fn tell<S: ObjectStore, D: Destinations, C: Clock + ?Sized>(
-    ledger: &Ledger<S>,
+pub(crate) async fn tell<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized>(
+    holds: &Holds<'_, S, Q>,
     destinations: &D,
     clock: &C,
     delivery: &Delivery,
     n: u64,
 ) -> Result<Told, NoticeError> {
-    let id = delivery.id.as_str();
+    let (id, ledger) = (delivery.id.as_str(), holds.ledger());
     let (floor, _) = ledger.floor(id).await?;
-    if n <= floor || ledger.records(id, n).await?.contains(&RecordName::Notified(1)) {
+    if n <= floor {
         return Ok(Told::Before);
     }
-    let receipt: Receipt = match ledger.read(&keys::record(id, n, RecordName::Receipt(1))).await? {
-        Some((receipt, _)) => receipt,
-        None => return Err(NoticeError::NoReceipt { delivery: id.to_owned(), n }),
+    let mut records = ledger.records(id, n).await?;
+    let Some(first) = Standing::of(&records).untold else {
+        let has_receipt = records.iter().any(|name| matches!(name, RecordName::Receipt(_)));
+        return if has_receipt {
+            Ok(Told::Before)
+        } else {
+            Err(NoticeError::NoReceipt { delivery: id.to_owned(), n })
+        };
     };
-    // A receipt without files (every input empty or quarantined) is nothing to wake an ETL for.
-    let messages = if receipt.files.is_empty() || delivery.notify.queues.is_empty() {
-        BTreeMap::new()
-    } else {
-        send(destinations, delivery, n, &receipt).await?
-    };
-    let sent = messages.len();
-    // A receipt that tells nobody proves no queue; a document that names none needs none.
-    let proven: &[&str] = if sent > 0 || delivery.notify.queues.is_empty() {
-        &["queue", "configuration"]
-    } else {
-        &["configuration"]
-    };
-    let released = hold::release(ledger, id, proven).await?;
-    // Last: after it nobody comes back.
-    let notified = Notified { version: FORMAT, at: clock.now(), messages, given_up: None };
-    ledger.put_once(&keys::record(id, n, RecordName::Notified(1)), &notified).await?;
+    let (mut sent, mut released, mut next) = (0, 0, Some(first));
+    while let Some(part) = next {
+        let receipt: Receipt = ledger.must_read(&keys::record(id, n, RecordName::Receipt(part))).await?;
+        // A receipt without files (every input empty or quarantined) is nothing to wake an ETL for.
+        let messages = if receipt.files.is_empty() || delivery.notify.queues.is_empty() {
+            BTreeMap::new()
+        } else {
+            // The first part that is told proves the queues for the others.
+            if sent == 0
+                && let Admission::Gated { until } = holds.admit(id, n, Work::Notice, clock.now()).await?
+            {
+                return Ok(Told::Gated { until });
+            }
+            send(destinations, delivery, n, &receipt).await?
+        };
+        sent += messages.len();
+        // A receipt that tells nobody proves no queue; a document that names none needs none.
+        let proven: &[&str] = if !messages.is_empty() || delivery.notify.queues.is_empty() {
+            &[hold::QUEUE, hold::CONFIGURATION]
+        } else {
+            &[hold::CONFIGURATION]
+        };
+        released += holds.release(id, n, proven, clock.now()).await?;
+        // Last: after it nobody comes back.
+        let notified = Notified { version: FORMAT, at: clock.now(), messages, given_up: None };
+        ledger.put_once(&keys::record(id, n, RecordName::Notified(part)), &notified).await?;
+        records.insert(RecordName::Notified(part));
+        next = Standing::of(&records).untold;
+    }
     Ok(Told::Now { sent, released })
 }
 

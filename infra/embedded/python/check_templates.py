@@ -27,6 +27,7 @@ ENVIRONMENT = {
         "LANDFALL_PLAN_QUEUE_URL",
         "LANDFALL_WORK_QUEUE_URL",
         "LANDFALL_COMMIT_QUEUE_URL",
+        "LANDFALL_NOTIFY_QUEUE_URL",
         "LANDFALL_NUDGE_SLOT_SECONDS",
         "LANDFALL_RECONCILE_INTERVAL_SECONDS",
     },
@@ -37,7 +38,7 @@ ENVIRONMENT = {
         "LANDFALL_NOTIFY_QUEUE_URL",
         "LANDFALL_PLAN_QUEUE_URL",
     },
-    "NotifierFunction": EVERY_FUNCTION | {"LANDFALL_NOTIFY_QUEUE_URL"},
+    "NotifierFunction": EVERY_FUNCTION | {"LANDFALL_PLAN_QUEUE_URL", "LANDFALL_NOTIFY_QUEUE_URL"},
 }
 PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 

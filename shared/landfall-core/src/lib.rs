@@ -22,6 +22,7 @@ pub mod plan;
 pub mod port;
 pub mod record;
 pub mod registry;
+pub mod reschedule;
 pub mod retry;
 pub mod session_policy;
 pub mod standing;

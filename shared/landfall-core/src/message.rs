@@ -174,6 +174,17 @@ pub async fn dispatch<Q: Queue>(
     Ok(())
 }
 
+/// Asks for the plan that dispatches everything of a delivery that waited for a repair. `execution` names who asks: a plan
+/// for each repair, also within one slot.
+pub fn resume(delivery: &str, execution: &str) -> OutgoingMessage {
+    OutgoingMessage {
+        body: Message::plan(delivery, PlanReason::Resume).to_body(),
+        group: Some(delivery.to_owned()),
+        deduplication: Some(format!("{delivery}-resume-{execution}")),
+        delay_seconds: None,
+    }
+}
+
 /// What a client's queue receives: one message per delivery of files. Published as docs/notice.md.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {

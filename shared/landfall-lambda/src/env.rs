@@ -52,13 +52,13 @@ variables! {
         "What is logged, in the form of tracing's EnvFilter; `info` when it is not set.";
     INTAKE_QUEUE_URL = "LANDFALL_INTAKE_QUEUE_URL", &["compactor"],
         "The queue of S3 events and the schedule.";
-    PLAN_QUEUE_URL = "LANDFALL_PLAN_QUEUE_URL", &["compactor", "committer"],
+    PLAN_QUEUE_URL = "LANDFALL_PLAN_QUEUE_URL", EVERY,
         "The FIFO queue of plans.";
     WORK_QUEUE_URL = "LANDFALL_WORK_QUEUE_URL", &["compactor"],
         "The queue of merges.";
     COMMIT_QUEUE_URL = "LANDFALL_COMMIT_QUEUE_URL", &["compactor", "committer"],
         "The queue of commits.";
-    NOTIFY_QUEUE_URL = "LANDFALL_NOTIFY_QUEUE_URL", &["committer", "notifier"],
+    NOTIFY_QUEUE_URL = "LANDFALL_NOTIFY_QUEUE_URL", EVERY,
         "The queue of notices.";
     NUDGE_SLOT_SECONDS = "LANDFALL_NUDGE_SLOT_SECONDS", &["compactor"],
         "Length of a nudge slot, in seconds: the delay of the plan queue.";

@@ -1,8 +1,8 @@
 //! The Lambda host of landfall: an SQS batch in, one verdict per message out.
 //!
 //! It never fails an invocation for one message: what is not handled (a panic, a deadline, a record that does
-//! not decode) is named in the partial batch response and comes back. It holds no rule of the delivery
-//! protocol and names no AWS client; visibility changes go through the [`landfall_core::port::Queue`] port.
+//! not decode) is named in the partial batch response and comes back. Of the delivery protocol it holds one rule,
+//! what becomes of a message whose work failed ([`Failed`]), and it names no AWS client; visibility changes go through the [`landfall_core::port::Queue`] port.
 //!
 //! In the flow it stands first: S3 event -> **host** -> nudge, plan, merge, commit, notify.
 //!
@@ -55,6 +55,7 @@ pub mod backoff;
 pub mod batch;
 pub mod deadline;
 pub mod env;
+pub mod failure;
 pub mod handler;
 pub mod host;
 pub mod metrics;
@@ -68,6 +69,7 @@ pub mod verdict;
 pub use batch::{BatchResponse, MessageId, SqsMessage};
 pub use deadline::{Deadline, Invocation, SystemClock};
 pub use env::Env;
+pub use failure::{Failed, Failure};
 pub use handler::{BatchHandler, EachMessage, MessageHandler, isolate, one_by_one};
 pub use host::{Host, Limits, serve};
 pub use metrics::MetricsRecorder;

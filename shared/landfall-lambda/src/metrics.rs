@@ -43,6 +43,10 @@ metrics! {
     OBJECTS_QUARANTINED = "ObjectsQuarantined", "Count", "Staged objects set aside as a whole.";
     FRESHNESS_LAG = "FreshnessLagSeconds", "Seconds", "From the staging of the oldest input to the receipt.";
     DELIVERIES_HELD = "DeliveriesHeld", "Count", "Failures that hold a delivery until its client mends them.";
+    HOLDS_OPENED = "HoldsOpened", "Count", "Holds told of as opened: something that a client must mend.";
+    HOLDS_CLOSED = "HoldsClosed", "Count", "Holds told of as closed: it works again.";
+    DELIVERIES_EXPIRED = "DeliveriesExpired", "Count", "Intents that expired because nobody mended what held them.";
+    WORK_RESCHEDULED = "WorkRescheduled", "Count", "Pieces of work that met a passing failure and are tried again later.";
     DELIVERIES_REFUSED = "DeliveriesRefused", "Count", "Delivery documents refused by the registry.";
     INTENTS_PLANNED = "IntentsPlanned", "Count", "Intents put into the log.";
     UNROUTED_OBJECTS = "UnroutedObjects", "Count", "Staged objects under prefixes that no delivery has.";

@@ -82,6 +82,7 @@ impl Functions {
                 staging: staging.clone(),
                 work_queue: urls.work.clone(),
                 commit_queue: urls.commit.clone(),
+                notify_queue: urls.notify.clone(),
                 timeout_seconds: TIMEOUT_SECONDS,
                 reconcile_seconds: 900,
             },
@@ -103,6 +104,7 @@ impl Functions {
         let notifier_config = NotifierConfig {
             state: state.clone(),
             notify_queue: urls.notify.clone(),
+            plan_queue: urls.plan.clone(),
             registry,
             metrics_namespace,
         };
@@ -116,8 +118,8 @@ impl Functions {
         let handler = Committer::new(committer_config, store, queue, destinations, clock.clone());
         let committer = function(aws, metrics, host, EachMessage(handler));
         let FunctionHandles { store, queue, destinations } = aws.function("notifier");
-        let host = notifier_config.host(queue);
-        let handler = Notifier::new(notifier_config, store, destinations, clock);
+        let host = notifier_config.host(queue.clone());
+        let handler = Notifier::new(notifier_config, store, queue, destinations, clock);
         let notifier = function(aws, metrics, host, EachMessage(handler));
         Self { compactor, committer, notifier }
     }
