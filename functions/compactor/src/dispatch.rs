@@ -10,11 +10,11 @@ use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError};
 use landfall_core::message::{Message, dispatch};
 use landfall_core::port::{ObjectStore, Queue};
-use landfall_core::record::{Dispatched, Due, FORMAT, Outcome};
+use landfall_core::record::{Dispatched, Due, FORMAT};
 use landfall_core::standing::Standing;
 
 use crate::error::WorkError;
-use crate::log_state::LogState;
+use crate::log_state::{Decided, LogState};
 use crate::planner::PlannerConfig;
 
 /// How often writing the due record is tried against other writers.
@@ -70,7 +70,14 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
         count += messages.len();
         dispatch(queue, target, messages).await?;
     }
-    let mut due = Due { version: FORMAT, at, planned_at: now, flushed_at: schedule.flushed_at, dispatched };
+    let mut due = Due {
+        version: FORMAT,
+        at,
+        planned_at: now,
+        flushed_at: schedule.flushed_at,
+        pruned_at: schedule.pruned_at,
+        dispatched,
+    };
     // A lost race means that another plan of this delivery has just written its own view, which is equally good; but a
     // request to flush must not be lost with it.
     for _ in 0..ROUNDS {
@@ -91,6 +98,7 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
 pub(crate) struct Schedule {
     dispatched: BTreeMap<u64, Dispatched>,
     pub(crate) flushed_at: Option<Timestamp>,
+    pub(crate) pruned_at: Option<Timestamp>,
     etag: Option<String>,
 }
 
@@ -100,11 +108,14 @@ impl Schedule {
         delivery: &Delivery,
     ) -> Result<Self, LedgerError> {
         let key = keys::due(&delivery.id);
-        let none = Self { dispatched: BTreeMap::new(), flushed_at: None, etag: None };
+        let none = Self { dispatched: BTreeMap::new(), flushed_at: None, pruned_at: None, etag: None };
         match ledger.read::<Due>(&key).await {
-            Ok(Some((due, etag))) => {
-                Ok(Self { dispatched: due.dispatched, flushed_at: due.flushed_at, etag: Some(etag) })
-            }
+            Ok(Some((due, etag))) => Ok(Self {
+                dispatched: due.dispatched,
+                flushed_at: due.flushed_at,
+                pruned_at: due.pruned_at,
+                etag: Some(etag),
+            }),
             Ok(None) => Ok(none),
             // Only a schedule: what cannot be read is written anew.
             Err(LedgerError::Record(error)) => {
@@ -122,7 +133,7 @@ fn unfinished<'a>(
     delivery: &Delivery,
     n: u64,
     records: &BTreeSet<RecordName>,
-    outcome: Option<&Outcome>,
+    outcome: Option<&Decided>,
 ) -> Option<(&'a str, Message)> {
     match outcome {
         None => Some((config.work_queue.as_str(), Message::merge(&delivery.id, n))),
