@@ -214,7 +214,7 @@ impl Lesson {
     /// Inputs of several forms in one intent teach nothing of sizes, nor does an object that was set aside or given up: it has
     /// bytes and made no output. A void outcome teaches nothing at all.
     fn of(intent: &Intent, outcome: &Outcome) -> Option<Self> {
-        if outcome.void || outcome.verdicts.iter().any(|verdict| *verdict == Verdict::Discarded) {
+        if outcome.void || outcome.verdicts.contains(&Verdict::Discarded) {
             return None;
         }
         let partitions: BTreeSet<_> = outcome.files.iter().map(|file| &file.partition).collect();

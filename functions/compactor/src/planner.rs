@@ -220,14 +220,13 @@ impl<'a, S: ObjectStore> Pass<'a, S> {
     /// Puts an intent under the next number; false when somebody else took it, or it is retired.
     async fn put(&mut self, draft: IntentDraft) -> Result<bool, LedgerError> {
         let (ledger, id, n) = (self.ledger, &self.delivery.id, self.next);
-        let pin = match &self.pin {
-            Some(pin) => pin.clone(),
-            None => {
-                let pinned = self.delivery.pinned();
-                let pin = pinned.hash();
-                ledger.put_once(&keys::pin(id, &pin), &pinned).await?;
-                self.pin.insert(pin).clone()
-            }
+        let pin = if let Some(pin) = &self.pin {
+            pin.clone()
+        } else {
+            let pinned = self.delivery.pinned();
+            let pin = pinned.hash();
+            ledger.put_once(&keys::pin(id, &pin), &pinned).await?;
+            self.pin.insert(pin).clone()
         };
         let intent = Intent {
             version: FORMAT,

@@ -60,18 +60,17 @@ fn key_end(layout: &Layout, partition: &[Option<KnownValue>]) -> Option<Timestam
         let (_, value) = values.iter().find(|(level, _)| segment(level).eq_ignore_ascii_case(name))?;
         digits(value)
     };
-    let (unit, date) = match values.iter().find_map(|(_, value)| date(value)) {
-        Some(date) => (Unit::Day, date),
-        None => {
-            let year = number("year")?;
-            let (month, day) = (number("month"), number("day"));
-            let unit = match (month, day) {
-                (None, _) => Unit::Year,
-                (Some(_), None) => Unit::Month,
-                (Some(_), Some(_)) => Unit::Day,
-            };
-            (unit, civil(year, month.unwrap_or(1), day.unwrap_or(1))?)
-        }
+    let (unit, date) = if let Some(date) = values.iter().find_map(|(_, value)| date(value)) {
+        (Unit::Day, date)
+    } else {
+        let year = number("year")?;
+        let (month, day) = (number("month"), number("day"));
+        let unit = match (month, day) {
+            (None, _) => Unit::Year,
+            (Some(_), None) => Unit::Month,
+            (Some(_), Some(_)) => Unit::Day,
+        };
+        (unit, civil(year, month.unwrap_or(1), day.filter(|_| month.is_some()).unwrap_or(1))?)
     };
     match number("hour") {
         Some(hour) if unit == Unit::Day => {

@@ -27,7 +27,9 @@ impl Fingerprint {
         hash.update([0]);
         hash.update(size.to_be_bytes());
         let mut cut = [0; Self::BYTES];
-        cut.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+        for (to, from) in cut.iter_mut().zip(hash.finalize()) {
+            *to = from;
+        }
         Self(cut)
     }
 

@@ -10,11 +10,25 @@
 //! | 16 each | first and last number of a range, ascending, apart from each other |
 //! | 8 | how many fingerprints |
 //! | 16 each | the fingerprints, ascending |
+//!
+//! Before there were fingerprints the record was JSON like all others; such lists are still read, until their horizon has
+//! passed.
+
+use serde::Deserialize;
 
 use super::{FORMAT, RecordError};
 use crate::plan::Fingerprint;
 
 const MAGIC: [u8; 4] = *b"LFID";
+/// How zstd begins, and with it the records that are JSON.
+const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// The record before there were fingerprints.
+#[derive(Deserialize)]
+struct Listed {
+    /// Key, entity tag and size of each input of intents at or below the floor.
+    identities: Vec<(String, String, u64)>,
+}
 
 /// Numbers of intents, as ranges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,7 +108,7 @@ impl Identities {
             body.extend(last.to_be_bytes());
         }
         body.extend((fingerprints.len() as u64).to_be_bytes());
-        fingerprints.iter().for_each(|fingerprint| body.extend(fingerprint.0));
+        body.extend(fingerprints.iter().flat_map(|fingerprint| fingerprint.0));
         body
     }
 
@@ -104,6 +118,11 @@ impl Identities {
     /// When the body is of another form, cut short, longer than it says, or not in order: what cannot be trusted wholly could
     /// make delivered objects new again.
     pub fn decode(key: &str, body: &[u8]) -> Result<Self, RecordError> {
+        if body.starts_with(&ZSTD) {
+            let Listed { identities } = super::decode(key, body)?;
+            let of = |(key, etag, size): &(String, String, u64)| Fingerprint::of(key, etag, *size);
+            return Ok(Self::new(Numbers::default(), identities.iter().map(of).collect()));
+        }
         read(body).map_err(|message| RecordError { key: key.to_owned(), message })
     }
 }
@@ -208,6 +227,16 @@ mod tests {
         swapped.copy_within(first..first + 16, first + 16);
         assert!(refused(&swapped).contains("fingerprints are out of order"), "the same one twice");
         assert!(refused(b"{}").contains("cut short"));
+    }
+
+    #[test]
+    fn lists_from_before_there_were_fingerprints_are_read() {
+        let listed = serde_json::json!({ "version": 1, "identities": [["b", "e", 2], ["a", "e", 1]] });
+        let read = Identities::decode("k", &super::super::encode("k", &listed).expect("JSON")).expect("read");
+        let known = vec![Fingerprint::of("a", "e", 1), Fingerprint::of("b", "e", 2)];
+        assert_eq!(read, Identities::new(Numbers::default(), known));
+        let later = serde_json::json!({ "version": 2, "identities": [] });
+        assert!(Identities::decode("k", &super::super::encode("k", &later).expect("JSON")).is_err());
     }
 
     #[test]

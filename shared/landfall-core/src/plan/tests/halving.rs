@@ -27,7 +27,9 @@ fn a_void_intent_is_planned_again_as_two_halves_alone_and_at_once() {
     let drafts: Vec<(FlushReason, Vec<&str>)> = plan
         .intents
         .iter()
-        .map(|draft| (draft.reason, draft.inputs.iter().map(|input| &input.key[4..]).collect()))
+        .map(|draft| {
+            (draft.reason, draft.inputs.iter().map(|input| input.key.trim_start_matches("t/d/")).collect())
+        })
         .collect();
     let halved = |keys: &[&'static str]| (FlushReason::Halved, keys.to_vec());
     assert_eq!(drafts, [halved(&["0", "3"]), halved(&["6"]), halved(&["2", "5"]), halved(&["8"])]);
