@@ -5,27 +5,48 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, civil::DateTime,
 use crate::layout::{Layout, PartitionLevel, PartitionSource, PartitionTransform};
 use crate::record::KnownValue;
 
-/// When the partition of an object that arrived at `arrived` closes: at its end and the layout's grace.
-///
-/// `None` when no level tells a time, and for an object that arrived after its partition had closed: that one waits for
-/// company as any other, or each late object would make a file of its own.
-pub(super) fn closes_at(
-    layout: &Layout,
-    partition: &[Option<KnownValue>],
-    arrived: Timestamp,
-) -> Option<Timestamp> {
-    let end = match arrival_unit(layout) {
-        // Nothing can join it later: its own arrival put the object there.
-        Some(unit) => end_of(unit, TimeZone::UTC.to_datetime(arrived)),
-        None => key_end(layout, partition),
-    }?;
-    let grace = SignedDuration::from_secs(i64::from(layout.close_grace_seconds));
-    end.checked_add(grace).ok().filter(|closes| arrived < *closes)
+/// When the objects of a partition close it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Closing {
+    /// No level tells a time.
+    Never,
+    /// The key tells when the partition is over; the grace is added.
+    At(Timestamp),
+    /// The arrival tells it: the unit in which an object arrived, and the grace. Nothing can join it later.
+    After(Unit, SignedDuration),
+}
+
+impl Closing {
+    /// How a partition of the layout closes.
+    pub(super) fn of(layout: &Layout, partition: &[Option<KnownValue>]) -> Self {
+        let grace = SignedDuration::from_secs(i64::from(layout.close_grace_seconds));
+        match arrival_unit(layout) {
+            Some(unit) => Self::After(unit, grace),
+            None => key_end(layout, partition)
+                .and_then(|end| end.checked_add(grace).ok())
+                .map_or(Self::Never, Self::At),
+        }
+    }
+
+    /// When the partition of an object that arrived at `arrived` closes.
+    ///
+    /// `None` as well for an object that arrived after its partition had closed: that one waits for company as any other, or
+    /// each late object would make a file of its own.
+    pub(super) fn closes_at(self, arrived: Timestamp) -> Option<Timestamp> {
+        let closes = match self {
+            Self::Never => return None,
+            Self::At(closes) => closes,
+            Self::After(unit, grace) => {
+                end_of(unit, TimeZone::UTC.to_datetime(arrived))?.checked_add(grace).ok()?
+            }
+        };
+        (arrived < closes).then_some(closes)
+    }
 }
 
 /// A length of time that a partition spans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Unit {
+pub(super) enum Unit {
     Hour,
     Day,
     Month,
@@ -145,7 +166,7 @@ mod tests {
         let known: Vec<Option<KnownValue>> =
             values.iter().map(|value| Some(KnownValue { value: Some((*value).to_owned()) })).collect();
         let arrived = arrived.parse().expect("a time");
-        closes_at(layout, &known, arrived).map(|closes| closes.to_string())
+        Closing::of(layout, &known).closes_at(arrived).map(|closes| closes.to_string())
     }
 
     #[test]
@@ -201,6 +222,6 @@ mod tests {
     fn a_partition_of_the_records_has_no_end() {
         let layout = layout(&[("c", PartitionSource::Column, PartitionTransform::Date)]);
         let arrived = "2024-03-01T00:00:00Z".parse().expect("a time");
-        assert_eq!(closes_at(&layout, &[None], arrived), None);
+        assert_eq!(Closing::of(&layout, &[None]).closes_at(arrived), None);
     }
 }

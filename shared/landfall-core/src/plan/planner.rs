@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::close::closes_at;
+use super::close::Closing;
 use super::ratio::input_form;
 use super::{IntentDraft, Plan, PlanContext, known_partition};
 use crate::delivery::{Order, Start};
@@ -52,7 +52,12 @@ impl<'a> Planner<'a> {
             self.halves.entry((n, partition)).or_default().push(object);
             return None;
         }
-        let mut group = self.groups.remove(&partition).unwrap_or_default();
+        let mut group = self.groups.remove(&partition).unwrap_or_else(|| Group {
+            closing: Closing::of(&self.context.delivery.layout, &partition),
+            oldest: None,
+            closes: None,
+            slice: Slice::default(),
+        });
         let draft = group.add(&self.context, self.target, &partition, object);
         self.groups.insert(partition, group);
         draft
@@ -84,7 +89,7 @@ impl<'a> Planner<'a> {
             }
             plan.waiting += group.slice.objects.len();
             for object in &group.slice.objects {
-                let ripe = ripe_at(&self.context, &partition, object.last_modified);
+                let ripe = group.ripe_at(&self.context, object.last_modified);
                 plan.next_look = Some(plan.next_look.map_or(ripe, |other| other.min(ripe)));
             }
         }
@@ -105,17 +110,10 @@ fn halves(partition: &GroupKey, mut objects: Vec<ListedObject>) -> impl Iterator
     })
 }
 
-/// When an object has waited long enough: at its latency, or when its partition closes.
-fn ripe_at(context: &PlanContext<'_>, partition: &GroupKey, arrived: Timestamp) -> Timestamp {
-    let layout = &context.delivery.layout;
-    let latency = SignedDuration::from_secs(i64::from(layout.max_latency_seconds));
-    let aged = arrived.saturating_add(latency).unwrap_or(Timestamp::MAX);
-    closes_at(layout, partition, arrived).map_or(aged, |closes| closes.min(aged))
-}
-
 /// Pending objects of one partition.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Group {
+    closing: Closing,
     /// The arrival of the oldest object, of all that were offered.
     oldest: Option<Timestamp>,
     /// When the partition closes; `None` also when all of them arrived after that.
@@ -133,7 +131,7 @@ impl Group {
     ) -> Option<IntentDraft> {
         let arrived = object.last_modified;
         self.oldest = Some(self.oldest.map_or(arrived, |oldest| oldest.min(arrived)));
-        if let Some(closes) = closes_at(&context.delivery.layout, partition, arrived) {
+        if let Some(closes) = self.closing.closes_at(arrived) {
             self.closes = Some(self.closes.map_or(closes, |other| other.min(closes)));
         }
         let mut draft = None;
@@ -155,6 +153,12 @@ impl Group {
         slice.full().draft(partition, requested.unwrap_or(FlushReason::Size))
     }
 
+    /// When an object of it has waited long enough: at its latency, or when the partition closes.
+    fn ripe_at(&self, context: &PlanContext<'_>, arrived: Timestamp) -> Timestamp {
+        let aged = aged_at(context, arrived);
+        self.closing.closes_at(arrived).map_or(aged, |closes| closes.min(aged))
+    }
+
     /// Whether a flush asks for it.
     fn requested(&self, context: &PlanContext<'_>) -> bool {
         context.reason == PlanReason::Flush
@@ -163,11 +167,10 @@ impl Group {
 
     /// Why everything leaves, full or not; `None` when it can wait.
     fn everything(&self, context: &PlanContext<'_>) -> Option<FlushReason> {
-        let latency = SignedDuration::from_secs(i64::from(context.delivery.layout.max_latency_seconds));
-        let ripe = self.oldest.map(|oldest| oldest.saturating_add(latency).unwrap_or(Timestamp::MAX));
+        let aged = self.oldest.map(|oldest| aged_at(context, oldest));
         if self.requested(context) {
             Some(FlushReason::Request)
-        } else if ripe.is_some_and(|ripe| ripe <= context.now) {
+        } else if aged.is_some_and(|aged| aged <= context.now) {
             Some(FlushReason::Age)
         } else if self.closes.is_some_and(|closes| closes <= context.now) {
             Some(FlushReason::Closed)
@@ -175,6 +178,12 @@ impl Group {
             None
         }
     }
+}
+
+/// When an object reaches its maximum latency.
+fn aged_at(context: &PlanContext<'_>, arrived: Timestamp) -> Timestamp {
+    let latency = SignedDuration::from_secs(i64::from(context.delivery.layout.max_latency_seconds));
+    arrived.saturating_add(latency).unwrap_or(Timestamp::MAX)
 }
 
 /// The first objects of a group that make one intent.
