@@ -92,6 +92,48 @@ async fn everything_that_cannot_be_is_found() {
     assert!(found.iter().any(|finding| finding.contains("which intent 1 names")), "{found:?}");
 }
 
+#[tokio::test]
+async fn what_was_deleted_with_age_is_no_finding_and_everything_else_that_is_missing_is() {
+    let mut log = log().await;
+    log.floor = 2;
+    assert_eq!(verify(&log), Vec::new());
+    let with = |change: Change| {
+        let mut changed = log.clone();
+        change(&mut changed);
+        let findings: Vec<String> = verify(&changed).iter().map(ToString::to_string).collect();
+        findings
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(with(|log| drop(log.intents.remove(&1))), none);
+    assert_eq!(with(|log| log.intents.retain(|n, _| *n > 2)), none);
+    // Half deleted: what was planned goes first.
+    let half = with(|log| {
+        entry(log, 1).intent = None;
+        entry(log, 1).records.remove(&RecordName::Intent);
+    });
+    assert_eq!(half, none);
+    // Everything is retired and deleted; and a planner that slept for a month put its number again.
+    let asleep = with(|log| {
+        let mut lone = log.intents.remove(&3).unwrap();
+        lone.intent.as_mut().unwrap().n = 1;
+        log.intents = [(1, lone)].into();
+    });
+    assert_eq!(asleep, none);
+
+    assert_eq!(with(|log| drop(log.intents.remove(&2))), ["intent 2 is missing"]);
+    assert_eq!(with(|log| log.floor = 3), ["intent 3: is retired and only planned"]);
+    let gap = with(|log| {
+        let third = log.intents.remove(&3).unwrap();
+        log.intents.insert(4, third);
+    });
+    assert_eq!(gap, ["intent 3 is missing"]);
+    let expired = with(|log| {
+        log.floor = 3;
+        entry(log, 3).records.insert(RecordName::Expired(1));
+    });
+    assert_eq!(expired, ["intent 3: is retired and only expired"]);
+}
+
 fn entry(log: &mut DeliveryLog, n: u64) -> &mut landfall_core::audit::IntentLog {
     log.intents.get_mut(&n).unwrap()
 }

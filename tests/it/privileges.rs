@@ -129,8 +129,11 @@ async fn everything() -> Scene {
         scene.tick_for(90).await;
     }
 
-    scene.aws.clock().advance(SignedDuration::from_hours(15 * 24));
-    scene.tick_for(20).await;
+    // Past the horizon of identities, and past the age of retired records.
+    for _ in 0..2 {
+        scene.aws.clock().advance(SignedDuration::from_hours(16 * 24));
+        scene.tick_for(20).await;
+    }
     assert_eq!(scene.staged(), Vec::<String>::new());
     assert_eq!(scene.holds("acme-rows"), Vec::<String>::new());
     scene
@@ -193,6 +196,9 @@ fn patterns_are_iams() {
         ("StateBucket/log/*", "StateBucket/due/a", false),
         ("StateBucket/log/*/identities/*", "StateBucket/log/acme/identities/20260519-1", true),
         ("StateBucket/log/*/identities/*", "StateBucket/log/acme/00000000000000000001/outcome", false),
+        ("StateBucket/log/*/0*/*", "StateBucket/log/acme/00000000000000000001/outcome", true),
+        ("StateBucket/log/*/0*/*", "StateBucket/log/acme/floor", false),
+        ("StateBucket/log/*/0*/*", "StateBucket/log/acme/pins/0a1b", false),
         ("PlanQueue", "PlanQueue", true),
         ("PlanQueue", "PlanQueues", false),
         ("*", "anything", true),

@@ -20,7 +20,7 @@ use serde_json::Value;
 use testkit::fake::{Call, FakeAws, FakeStore, Fault, FunctionHandles, HOME_REGION};
 use testkit::lambda::Pipeline;
 
-pub use data::{capabilities, delivery, document, gzip, noise, rows};
+pub use data::{capabilities, delivery, document, gzip, noise, plan_event, rows};
 use functions::{Function, Functions, Urls};
 
 /// Timeout of all functions of the scene.
@@ -141,6 +141,11 @@ impl Scene {
     /// Gives the compactor an event, as Lambda does; its answer.
     pub async fn invoke_compactor(&self, event: Value) -> Value {
         (self.compactor)(event).await.expect("the compactor answers")
+    }
+
+    /// The same invocation, to be gone on with while others run.
+    pub fn begin_compactor(&self, event: Value) -> functions::Answer {
+        (self.compactor)(event)
     }
 
     /// The requests that wait on the plan queue.

@@ -11,11 +11,11 @@ use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError};
 use landfall_core::message::{Message, dispatch};
 use landfall_core::port::{ObjectStore, Queue};
-use landfall_core::record::{Dispatched, Due, FORMAT, Outcome, PlanReason};
+use landfall_core::record::{Dispatched, Due, FORMAT, PlanReason};
 use landfall_core::standing::Standing;
 
 use crate::error::WorkError;
-use crate::log_state::LogState;
+use crate::log_state::{Decided, LogState};
 use crate::planner::PlannerConfig;
 
 /// How often writing the due record is tried against other writers.
@@ -62,6 +62,7 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
         at: choice.at,
         planned_at: seen.now,
         flushed_at: schedule.flushed_at,
+        pruned_at: schedule.pruned_at,
         dispatched: choice.dispatched,
     };
     schedule.replace(holds.ledger(), seen, due).await?;
@@ -183,6 +184,7 @@ impl<'a> Choice<'a> {
 pub(crate) struct Schedule {
     dispatched: BTreeMap<u64, Dispatched>,
     pub(crate) flushed_at: Option<Timestamp>,
+    pub(crate) pruned_at: Option<Timestamp>,
     at: Timestamp,
     planned_at: Option<Timestamp>,
     etag: Option<String>,
@@ -197,6 +199,7 @@ impl Schedule {
         let none = Self {
             dispatched: BTreeMap::new(),
             flushed_at: None,
+            pruned_at: None,
             at: Timestamp::MAX,
             planned_at: None,
             etag: None,
@@ -205,6 +208,7 @@ impl Schedule {
             Ok(Some((due, etag))) => Ok(Self {
                 dispatched: due.dispatched,
                 flushed_at: due.flushed_at,
+                pruned_at: due.pruned_at,
                 at: due.at,
                 planned_at: Some(due.planned_at),
                 etag: Some(etag),
@@ -253,7 +257,7 @@ fn unfinished<'a>(
     delivery: &Delivery,
     n: u64,
     records: &BTreeSet<RecordName>,
-    outcome: Option<&Outcome>,
+    outcome: Option<&Decided>,
 ) -> Option<Step<'a>> {
     let standing = Standing::of(records);
     let step = |target: &'a str, message: Message, work: Option<Work>| {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use landfall_core::hold::{self, Held, Holds};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::port::{ObjectStore, Queue};
-use landfall_core::record::{Expired, FORMAT, Hold, Notified};
+use landfall_core::record::{Expired, FORMAT, Hold, Notified, Outcome};
 use landfall_core::standing::Standing;
 
 use crate::error::WorkError;
@@ -72,7 +72,15 @@ async fn expire_one<S: ObjectStore, Q: Queue>(
 ) -> Result<(), WorkError> {
     let Some(records) = log.view.intents.get_mut(&n) else { return Ok(()) };
     let (mut published, mut unpublished) = (Vec::new(), Vec::new());
-    for file in log.outcomes.get(&n).map_or([].as_slice(), |outcome| outcome.files.as_slice()) {
+    let standing = Standing::of(records);
+    let outcome: Option<Outcome> = match standing.generation {
+        Some(generation) => {
+            let key = keys::record(&hold.delivery, n, RecordName::Outcome(generation));
+            Some(holds.ledger().must_read(&key).await?)
+        }
+        None => None,
+    };
+    for file in outcome.iter().flat_map(|outcome| &outcome.files) {
         let stands = records.contains(&RecordName::Published(file.index));
         if stands { &mut published } else { &mut unpublished }.push(file.key.clone());
     }
@@ -87,7 +95,7 @@ async fn expire_one<S: ObjectStore, Q: Queue>(
     };
     // Told before it is written: at least once, never not at all.
     holds.tell_expired(hold, n).await?;
-    let name = RecordName::Expired(Standing::of(records).part);
+    let name = RecordName::Expired(standing.part);
     holds.ledger().put_once(&keys::record(&hold.delivery, n, name), &record).await?;
     records.insert(name);
     Ok(())

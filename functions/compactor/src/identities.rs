@@ -1,19 +1,17 @@
-//! What was delivered before: lists of input identities, one for each move of the floor, kept for the horizon.
+//! What was delivered before: lists of input fingerprints, written when intents close, kept for the horizon.
 //!
-//! A busy delivery moves its floor every minute. So that plans do not read thousands of lists, those of one day are folded
-//! into one whenever there are many: the fold is put first, what it holds is deleted after. Between the two an identity
+//! A busy delivery closes intents every minute. So that plans do not read thousands of lists, those of one day are folded
+//! into one whenever there are many: the fold is put first, what it holds is deleted after. Between the two a fingerprint
 //! stands twice, which is harmless; it never stands not at all.
-
-use std::collections::BTreeSet;
 
 use futures::StreamExt as _;
 use jiff::{Timestamp, tz::TimeZone};
 use landfall_core::delivery::Delivery;
 use landfall_core::keys;
-use landfall_core::ledger::{Ledger, LedgerError, PutOnce};
-use landfall_core::plan::{DEDUPE_HORIZON, Taken};
+use landfall_core::ledger::{Ledger, LedgerError};
+use landfall_core::plan::{DEDUPE_HORIZON, Fingerprint};
 use landfall_core::port::ObjectStore;
-use landfall_core::record::{FORMAT, Identities};
+use landfall_core::record::{Identities, Numbers};
 
 /// How many lists are read at once.
 const LISTS_AT_ONCE: usize = 16;
@@ -22,37 +20,77 @@ const FOLD: usize = 32;
 /// How often the lists are listed again because one of them was folded away while they were read.
 const ROUNDS: usize = 4;
 
-/// Key, entity tag and size of an input.
-pub(crate) type Identity = (String, String, u64);
+/// What the lists say that stand.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    lists: Vec<IdentityList>,
+    /// The intents whose inputs are all in the lists.
+    pub(crate) covered: Numbers,
+    /// Everything that was delivered within the horizon; in no order, and some of it twice.
+    pub(crate) fingerprints: Vec<Fingerprint>,
+}
 
 /// A list that stands.
 #[derive(Debug, Clone)]
-pub(crate) struct IdentityList {
+struct IdentityList {
     key: String,
     etag: String,
+    size: u64,
     day: String,
 }
 
-/// Notes everything delivered before as taken, and removes lists past the horizon; the lists that stand.
-///
-/// # Errors
-/// When the store fails or a list cannot be read.
-pub(crate) async fn read<S: ObjectStore>(
-    ledger: &Ledger<S>,
-    delivery: &Delivery,
-    taken: &mut Taken,
-    now: Timestamp,
-) -> Result<Vec<IdentityList>, LedgerError> {
-    for _ in 0..ROUNDS {
-        let lists = list(ledger, delivery, now).await?;
-        if let Some(found) = read_all(ledger, &lists).await? {
-            for (key, etag, size) in found.into_iter().flat_map(|list| list.identities) {
-                taken.add_closed(key, etag, size);
+impl Delivered {
+    /// Reads all lists, and removes those past the horizon.
+    ///
+    /// # Errors
+    /// When the store fails or a list cannot be read.
+    pub(crate) async fn read<S: ObjectStore>(
+        ledger: &Ledger<S>,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> Result<Self, LedgerError> {
+        for _ in 0..ROUNDS {
+            let lists = list(ledger, delivery, now).await?;
+            if let Some(read) = read_all(ledger, lists).await? {
+                return Ok(read);
             }
-            return Ok(lists);
         }
+        Err(LedgerError::Missing(keys::identities_prefix(&delivery.id)))
     }
-    Err(LedgerError::Missing(keys::identities_prefix(&delivery.id)))
+
+    /// Writes down what these intents used up, with the lists of the same day when they are many.
+    ///
+    /// # Errors
+    /// When the store fails or a list cannot be read.
+    pub(crate) async fn add<S: ObjectStore>(
+        &mut self,
+        ledger: &Ledger<S>,
+        delivery: &Delivery,
+        covered: &Numbers,
+        fingerprints: &[Fingerprint],
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let today = day(now);
+        let of_today: Vec<IdentityList> =
+            self.lists.iter().filter(|list| list.day == today).cloned().collect();
+        let mut fold = Self::default();
+        if of_today.len() >= FOLD {
+            // One that another plan has just folded away is in a list we have not seen: then it folds next time.
+            fold = read_all(ledger, of_today).await?.unwrap_or_default();
+        }
+        fold.covered.extend(covered);
+        fold.fingerprints.extend(fingerprints);
+        let body = Identities::new(fold.covered, fold.fingerprints).encode();
+        let key = keys::identities(&delivery.id, &today, &body);
+        // Named by its content: nobody's but the same list can stand there.
+        ledger.put_once_bytes(&key, body.into()).await?;
+        for list in fold.lists.iter().filter(|list| list.key != key) {
+            remove(ledger, list).await;
+        }
+        self.covered.extend(covered);
+        self.fingerprints.extend(fingerprints);
+        Ok(())
+    }
 }
 
 async fn list<S: ObjectStore>(
@@ -63,8 +101,8 @@ async fn list<S: ObjectStore>(
     let horizon = day(now.saturating_sub(DEDUPE_HORIZON).unwrap_or(Timestamp::MIN));
     let mut lists = Vec::new();
     for object in ledger.list_all(&keys::identities_prefix(&delivery.id), None).await? {
-        let Some((day, _)) = keys::parse_identities(&delivery.id, &object.key) else { continue };
-        let list = IdentityList { key: object.key, etag: object.etag, day };
+        let Some(day) = keys::parse_identities(&delivery.id, &object.key) else { continue };
+        let list = IdentityList { key: object.key, etag: object.etag, size: object.size, day };
         if list.day < horizon {
             remove(ledger, &list).await;
         } else {
@@ -74,64 +112,39 @@ async fn list<S: ObjectStore>(
     Ok(lists)
 }
 
-/// All lists; `None` when one was folded into another since they were listed: that one must be read, or a repeat would
-/// pass for new.
+/// All of these lists; `None` when one was folded into another since they were listed: that one must be read, or a repeat
+/// would pass for new.
 async fn read_all<S: ObjectStore>(
     ledger: &Ledger<S>,
-    lists: &[IdentityList],
-) -> Result<Option<Vec<Identities>>, LedgerError> {
-    // By index: a closure over references would not be general enough for a `Send` stream.
-    let reads = (0..lists.len()).map(|index| read_one(ledger, lists.get(index)));
-    let mut read = futures::stream::iter(reads).buffered(LISTS_AT_ONCE);
-    let mut found = Vec::with_capacity(lists.len());
-    while let Some(list) = read.next().await {
-        match list? {
-            Some(list) => found.push(list),
-            None => return Ok(None),
+    lists: Vec<IdentityList>,
+) -> Result<Option<Delivered>, LedgerError> {
+    let bytes: u64 = lists.iter().map(|list| list.size).sum();
+    let count = usize::try_from(bytes).unwrap_or(0) / Fingerprint::BYTES;
+    let mut covered = Numbers::default();
+    // A busy delivery has millions: no growing by doubling.
+    let mut fingerprints = Vec::with_capacity(count);
+    {
+        // By index: a closure over references would not be general enough for a `Send` stream.
+        let reads = (0..lists.len()).map(|index| read_one(ledger, lists.get(index)));
+        let mut read = futures::stream::iter(reads).buffered(LISTS_AT_ONCE);
+        while let Some(list) = read.next().await {
+            let Some(list) = list? else { return Ok(None) };
+            covered.extend(list.covered());
+            fingerprints.extend_from_slice(list.fingerprints());
         }
     }
-    Ok(Some(found))
+    Ok(Some(Delivered { lists, covered, fingerprints }))
 }
 
 async fn read_one<S: ObjectStore>(
     ledger: &Ledger<S>,
     list: Option<&IdentityList>,
 ) -> Result<Option<Identities>, LedgerError> {
-    match list {
-        Some(list) => Ok(ledger.read(&list.key).await?.map(|(identities, _)| identities)),
+    let Some(list) = list else { return Ok(None) };
+    match ledger.read_bytes(&list.key).await? {
+        Some((body, _)) => Ok(Some(Identities::decode(&list.key, &body)?)),
         None => Ok(None),
     }
-}
-
-/// Writes down what the intents up to `floor` used, with the lists of the same day when they are many.
-///
-/// # Errors
-/// When the store fails or a list cannot be read.
-pub(crate) async fn write<S: ObjectStore>(
-    ledger: &Ledger<S>,
-    delivery: &Delivery,
-    standing: &[IdentityList],
-    mut identities: BTreeSet<Identity>,
-    floor: u64,
-    now: Timestamp,
-) -> Result<(), LedgerError> {
-    let today = day(now);
-    let mut folded: Vec<&IdentityList> = standing.iter().filter(|list| list.day == today).collect();
-    if folded.len() < FOLD {
-        folded.clear();
-    }
-    for list in &folded {
-        identities.extend(ledger.must_read::<Identities>(&list.key).await?.identities);
-    }
-    let list = Identities { version: FORMAT, identities: identities.into_iter().collect() };
-    let key = keys::identities(&delivery.id, &today, floor);
-    // Somebody else's list of this floor may hold less than ours: then nothing is deleted.
-    if ledger.put_once(&key, &list).await? == PutOnce::Ours {
-        for list in folded {
-            remove(ledger, list).await;
-        }
-    }
-    Ok(())
 }
 
 /// Tidying up is worth no plan: another one tries again.

@@ -13,6 +13,7 @@ mod intake;
 mod log_state;
 mod merge;
 mod planner;
+mod prune;
 mod quarantine;
 mod staging;
 mod sweep;

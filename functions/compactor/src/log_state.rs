@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use landfall_core::delivery::Delivery;
 use landfall_core::hold::Held;
 use landfall_core::keys::{self, RecordName};
-use landfall_core::ledger::{Ledger, LedgerError, LogView, generation};
-use landfall_core::plan::{Ratios, Taken, input_form};
-use landfall_core::port::{ListedObject, ObjectStore};
-use landfall_core::record::{FORMAT, Floor, Intent, Outcome, Verdict};
+use landfall_core::ledger::{Ledger, LedgerError, LogView};
+use landfall_core::plan::{DEDUPE_HORIZON, Fingerprint, InputForm, Ratios, Taken, input_form};
+use landfall_core::port::ObjectStore;
+use landfall_core::record::{FORMAT, Floor, Intent, Numbers, Outcome, Verdict};
 use landfall_core::standing::Standing;
 
-use crate::identities::{self, IdentityList};
+use crate::identities::Delivered;
 
 /// How many of the last outcomes the size prediction learns from.
 const LEARN_FROM: u64 = 6;
@@ -25,17 +25,34 @@ const RECORDS_AT_ONCE: usize = 32;
 pub(crate) struct LogState {
     /// What a listing shows.
     pub(crate) view: LogView,
-    /// The intents above the floor.
-    pub(crate) intents: BTreeMap<u64, Intent>,
-    /// Their outcomes.
-    pub(crate) outcomes: BTreeMap<u64, Outcome>,
-    /// The inputs they have taken.
+    /// The intents above the floor of which something is left to do.
+    pub(crate) intents: BTreeMap<u64, Planned>,
+    /// Those that have an outcome.
+    pub(crate) outcomes: BTreeMap<u64, Decided>,
+    /// The inputs that intents have taken, those of closed ones as far back as the horizon.
     pub(crate) taken: Taken,
-    /// The identity lists that stand.
-    pub(crate) lists: Vec<IdentityList>,
+    /// The closed intents whose inputs are known by their fingerprints, or by nobody any more.
+    told: Numbers,
+    /// What the intents teach that were read.
+    lessons: BTreeMap<u64, Option<Lesson>>,
 }
 
-/// Reads the log of a delivery above its floor, and the identities of what was delivered before.
+/// What is kept of an intent. Its inputs are not: they are many, and fingerprints by now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Planned {
+    /// When it was planned, UTC; of a closed one that is not read any more: when it was closed.
+    pub(crate) planned_at: Timestamp,
+}
+
+/// What is kept of an outcome.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decided {
+    /// Whether the intent could not run at all.
+    pub(crate) void: bool,
+}
+
+/// Reads the log of a delivery above its floor, and the fingerprints of what was delivered before. Writes down the
+/// fingerprints of what has closed since, wherever it stands: an intent is not read again then.
 ///
 /// # Errors
 /// When the store fails or a record cannot be read.
@@ -44,54 +61,96 @@ pub(crate) async fn read_log<S: ObjectStore>(
     delivery: &Delivery,
     now: Timestamp,
 ) -> Result<LogState, LedgerError> {
+    // The floor before the lists: what it retired is in them.
     let view = ledger.view(&delivery.id).await?;
-    let mut state = LogState {
-        view,
-        intents: BTreeMap::new(),
-        outcomes: BTreeMap::new(),
-        taken: Taken::default(),
-        lists: Vec::new(),
-    };
-    // Many at once: the log is as long as its oldest open intent is old.
-    let numbers: Vec<(u64, Option<u32>)> =
-        state.view.intents.iter().map(|(n, records)| (*n, generation(records))).collect();
-    let reads = (0..numbers.len()).map(|index| read_intent(ledger, delivery, numbers.get(index).copied()));
-    let mut read = futures::stream::iter(reads).buffered(RECORDS_AT_ONCE);
-    while let Some(entry) = read.next().await {
-        let Some((n, intent, outcome)) = entry? else { continue };
-        let Some(records) = state.view.intents.get(&n) else { continue };
-        match &outcome {
-            Some(outcome) if records.contains(&RecordName::Closed) => {
-                for input in outcome.used(&intent) {
-                    state.taken.add_closed(input.key.clone(), input.etag.clone(), input.size);
+    let mut delivered = Delivered::read(ledger, delivery, now).await?;
+    let mut told = delivered.covered.clone();
+    let horizon = now.saturating_sub(DEDUPE_HORIZON).unwrap_or(Timestamp::MIN);
+    let forgotten = view.closed.iter().filter(|(_, at)| **at < horizon).map(|(n, _)| *n);
+    told.extend(&forgotten.collect());
+
+    let (mut intents, mut outcomes, mut lessons) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut unread = Vec::new();
+    for (n, records) in &view.intents {
+        let standing = Standing::of(records);
+        match view.closed.get(n) {
+            Some(closed_at) if told.contains(*n) => {
+                if !standing.is_over() {
+                    intents.insert(*n, Planned { planned_at: *closed_at });
+                    outcomes.insert(*n, Decided { void: false });
                 }
             }
-            Some(outcome) => state.taken.add_open(outcome.used(&intent)),
-            None => state.taken.add_open(&intent.inputs),
-        }
-        state.intents.insert(n, intent);
-        if let Some(outcome) = outcome {
-            state.outcomes.insert(n, outcome);
+            _ => unread.push((*n, standing)),
         }
     }
-    state.lists = identities::read(ledger, delivery, &mut state.taken, now).await?;
-    Ok(state)
+    let (mut open, mut voided) = (Vec::new(), Vec::new());
+    let (mut closed, mut closed_now) = (Vec::new(), Vec::new());
+    // Many at once: the log is as long as its oldest open intent is old.
+    let reads = (0..unread.len()).map(|index| read_intent(ledger, delivery, unread.get(index).copied()));
+    let mut read = futures::stream::iter(reads).buffered(RECORDS_AT_ONCE);
+    while let Some(entry) = read.next().await {
+        let Some((n, Read { planned, decided, inputs, lesson })) = entry? else { continue };
+        intents.insert(n, planned);
+        match decided {
+            Some(decided) => {
+                outcomes.insert(n, decided);
+                lessons.insert(n, lesson);
+                if decided.void {
+                    voided.extend(inputs.into_iter().map(|input| (input, n)));
+                } else if view.closed.contains_key(&n) {
+                    closed.extend(inputs);
+                    closed_now.push(n);
+                } else {
+                    open.extend(inputs);
+                }
+            }
+            None => open.extend(inputs),
+        }
+    }
+    drop(read);
+    if !closed_now.is_empty() {
+        let closed_now: Numbers = closed_now.into_iter().collect();
+        delivered.add(ledger, delivery, &closed_now, &closed, now).await?;
+        told.extend(&closed_now);
+    }
+    let taken = Taken::new(open, delivered.fingerprints, voided);
+    Ok(LogState { view, intents, outcomes, taken, told, lessons })
+}
+
+/// An intent that was read.
+struct Read {
+    planned: Planned,
+    decided: Option<Decided>,
+    /// What it has taken, or used up; of a void one, what it gave back.
+    inputs: Vec<Fingerprint>,
+    lesson: Option<Lesson>,
 }
 
 async fn read_intent<S: ObjectStore>(
     ledger: &Ledger<S>,
     delivery: &Delivery,
-    which: Option<(u64, Option<u32>)>,
-) -> Result<Option<(u64, Intent, Option<Outcome>)>, LedgerError> {
-    let Some((n, generation)) = which else { return Ok(None) };
-    let intent = ledger.intent(&delivery.id, n).await?;
-    let outcome = match generation {
+    which: Option<(u64, Standing)>,
+) -> Result<Option<(u64, Read)>, LedgerError> {
+    let Some((n, standing)) = which else { return Ok(None) };
+    // The intent last: of the two it is the large one, and it is gone again before anything else is waited for.
+    let outcome: Option<Outcome> = match standing.generation {
         Some(generation) => {
             Some(ledger.must_read(&keys::record(&delivery.id, n, RecordName::Outcome(generation))).await?)
         }
         None => None,
     };
-    Ok(Some((n, intent, outcome)))
+    let intent = ledger.intent(&delivery.id, n).await?;
+    let inputs = match &outcome {
+        Some(outcome) if !outcome.void => outcome.used(&intent).map(Fingerprint::of_input).collect(),
+        Some(_) | None => intent.inputs.iter().map(Fingerprint::of_input).collect(),
+    };
+    let read = Read {
+        planned: Planned { planned_at: intent.planned_at },
+        decided: outcome.as_ref().map(|outcome| Decided { void: outcome.void }),
+        inputs,
+        lesson: outcome.as_ref().and_then(|outcome| Lesson::of(&intent, outcome)),
+    };
+    Ok(Some((n, read)))
 }
 
 impl LogState {
@@ -110,40 +169,34 @@ impl LogState {
     }
 }
 
-/// Moves the floor over the closed and notified intents that follow it, if none of their inputs is listed.
+/// Moves the floor over the intents that follow it and are over: closed, their client told, their inputs known by
+/// fingerprint; and over void ones that are the last void intent of no object still listed (`remembered`): what they gave back
+/// is gone, or a later one remembers it.
+///
+/// # Errors
+/// When the store fails.
 pub(crate) async fn retire<S: ObjectStore>(
     ledger: &Ledger<S>,
     delivery: &Delivery,
     log: &LogState,
-    listing: &[ListedObject],
-    now: Timestamp,
+    remembered: &BTreeSet<u64>,
 ) -> Result<Option<u64>, LedgerError> {
-    let listed: BTreeSet<(&str, &str, u64)> =
-        listing.iter().map(|object| (object.key.as_str(), object.etag.as_str(), object.size)).collect();
     let mut floor = log.view.floor;
-    let mut used_up = BTreeSet::new();
     while let Some(records) = log.view.intents.get(&(floor + 1)) {
-        let (Some(intent), Some(outcome)) = (log.intents.get(&(floor + 1)), log.outcomes.get(&(floor + 1)))
-        else {
-            break;
+        let n = floor + 1;
+        let void = log.outcomes.get(&n).is_some_and(|outcome| outcome.void);
+        let over = if void {
+            !remembered.contains(&n)
+        } else {
+            Standing::of(records).is_over() && log.told.contains(n)
         };
-        let over = outcome.void || Standing::of(records).is_over();
-        let absent = outcome
-            .used(intent)
-            .all(|input| !listed.contains(&(input.key.as_str(), input.etag.as_str(), input.size)));
-        if !over || !absent {
+        if !over {
             break;
         }
-        let used = outcome.used(intent);
-        used_up.extend(used.map(|input| (input.key.clone(), input.etag.clone(), input.size)));
-        floor += 1;
+        floor = n;
     }
     if floor == log.view.floor {
         return Ok(None);
-    }
-    // Identities first: between the two writes they stand twice, which is harmless; never not at all.
-    if !used_up.is_empty() {
-        identities::write(ledger, delivery, &log.lists, used_up, floor, now).await?;
     }
     let (current, etag) = ledger.floor(&delivery.id).await?;
     if current >= floor {
@@ -155,38 +208,78 @@ pub(crate) async fn retire<S: ObjectStore>(
     Ok(moved.then_some(floor))
 }
 
-/// Learns size ratios from the last outcomes. Inputs of several forms in one intent teach nothing, nor does an object that
-/// was set aside: it has bytes and made no output.
+/// What one outcome teaches of sizes.
+#[derive(Debug, Clone, Copy)]
+struct Lesson {
+    partitions: usize,
+    /// Form, bytes listed, decoded and written.
+    sizes: Option<(InputForm, u64, u64, u64)>,
+}
+
+impl Lesson {
+    /// Inputs of several forms in one intent teach nothing of sizes, nor does an object that was set aside or given up: it has
+    /// bytes and made no output. A void outcome teaches nothing at all.
+    fn of(intent: &Intent, outcome: &Outcome) -> Option<Self> {
+        if outcome.void || outcome.verdicts.contains(&Verdict::Discarded) {
+            return None;
+        }
+        let partitions: BTreeSet<_> = outcome.files.iter().map(|file| &file.partition).collect();
+        let forms: BTreeSet<_> = outcome.used(intent).map(|input| input_form(&input.key)).collect();
+        let whole = !outcome.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Quarantined { .. }));
+        let sizes = match (whole, forms.len(), forms.first()) {
+            (true, 1, Some(form)) => {
+                let listed = outcome.used(intent).map(|input| input.size).sum();
+                let output = outcome.files.iter().map(|file| file.bytes).sum();
+                Some((*form, listed, outcome.raw_bytes, output))
+            }
+            _ => None,
+        };
+        Some(Self { partitions: partitions.len(), sizes })
+    }
+}
+
+/// Learns size ratios from the last outcomes.
+///
+/// # Errors
+/// When the store fails or a record cannot be read. One that was deleted with age teaches nothing.
 pub(crate) async fn learn<S: ObjectStore>(
     ledger: &Ledger<S>,
     delivery: &Delivery,
     log: &LogState,
 ) -> Result<Ratios, LedgerError> {
-    let mut ratios = Ratios::default();
     let last = log.view.next().saturating_sub(1);
-    for n in (last.saturating_sub(LEARN_FROM) + 1)..=last {
-        let name = keys::record(&delivery.id, n, RecordName::Outcome(1));
-        let outcome = match log.outcomes.get(&n) {
-            Some(outcome) => Some(outcome.clone()),
-            None if n <= log.view.floor => ledger.read::<Outcome>(&name).await?.map(|(outcome, _)| outcome),
-            None => None,
-        };
-        let Some(outcome) = outcome.filter(|outcome| !outcome.void) else { continue };
-        let intent = match log.intents.get(&n) {
-            Some(intent) => intent.clone(),
-            None => ledger.intent(&delivery.id, n).await?,
-        };
-        let partitions: BTreeSet<_> = outcome.files.iter().map(|file| &file.partition).collect();
-        ratios.learn_partitions(partitions.len());
-        if outcome.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Quarantined { .. })) {
-            continue;
-        }
-        let forms: BTreeSet<_> = outcome.used(&intent).map(|input| input_form(&input.key)).collect();
-        if let (1, Some(form)) = (forms.len(), forms.first()) {
-            let listed = outcome.used(&intent).map(|input| input.size).sum();
-            let output = outcome.files.iter().map(|file| file.bytes).sum();
-            ratios.learn(*form, listed, outcome.raw_bytes, output);
+    let first = last.saturating_sub(LEARN_FROM) + 1;
+    let lessons = (first..=last).map(|n| lesson(ledger, delivery, log, n));
+    let mut lessons = futures::stream::iter(lessons).buffered(RECORDS_AT_ONCE);
+    let mut ratios = Ratios::default();
+    while let Some(lesson) = lessons.next().await {
+        let Some(Lesson { partitions, sizes }) = lesson? else { continue };
+        ratios.learn_partitions(partitions);
+        if let Some((form, listed, raw, output)) = sizes {
+            ratios.learn(form, listed, raw, output);
         }
     }
     Ok(ratios)
+}
+
+async fn lesson<S: ObjectStore>(
+    ledger: &Ledger<S>,
+    delivery: &Delivery,
+    log: &LogState,
+    n: u64,
+) -> Result<Option<Lesson>, LedgerError> {
+    if let Some(lesson) = log.lessons.get(&n) {
+        return Ok(*lesson);
+    }
+    let undecided =
+        log.view.intents.get(&n).is_some_and(|records| Standing::of(records).generation.is_none());
+    if undecided {
+        return Ok(None);
+    }
+    let record = |name| keys::record(&delivery.id, n, name);
+    let Some((outcome, _)) = ledger.read::<Outcome>(&record(RecordName::Outcome(1))).await? else {
+        return Ok(None);
+    };
+    let intent = ledger.read::<Intent>(&record(RecordName::Intent)).await?;
+    Ok(intent.and_then(|(intent, _)| Lesson::of(&intent, &outcome)))
 }

@@ -3,14 +3,20 @@
 //! Order matters. The log is read before the inputs are listed: an input deleted in between belongs to an intent
 //! the log already named. After each put the floor is read again: a number at or below it was retired by
 //! somebody who saw more, and nothing is done under it.
+//!
+//! The listing is taken page by page, and an intent is put as soon as it is full: nothing here grows with the listing.
 
+use std::collections::BTreeSet;
+
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use landfall_core::delivery::Delivery;
+use landfall_core::error::PortError;
 use landfall_core::hold::{Held, Holds};
 use landfall_core::keys::{self, RecordName};
-use landfall_core::ledger::{Ledger, LedgerError, LogView, PutOnce, list_all};
+use landfall_core::ledger::{Ledger, LedgerError, PutOnce};
 use landfall_core::message::{Message, dispatch};
-use landfall_core::plan::{self, Bounds, IntentDraft, PlanInput};
+use landfall_core::plan::{Bounds, IntentDraft, Place, Plan, PlanContext, Planner, Ratios};
 use landfall_core::port::{Bucket, DeleteOutcome, ListedObject, ObjectStore, Queue};
 use landfall_core::record::{FORMAT, Intent, PlanReason};
 
@@ -18,9 +24,12 @@ use crate::dispatch::{Schedule, Seen, dispatch_and_note};
 use crate::error::WorkError;
 use crate::expiry::{expire, tidy};
 use crate::log_state::{LogState, learn, read_log, retire};
+use crate::prune::prune;
 
 /// How often a plan starts over because somebody else put the same number.
 const ROUNDS: usize = 8;
+/// How many repeated uploads are deleted at once.
+const DELETES_AT_ONCE: usize = 16;
 
 /// What a plan needs to know of the stack.
 #[derive(Debug, Clone)]
@@ -77,44 +86,41 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
     // Before the holds: whoever writes a hold later pulls this record forward, and our own writing of it finds that out.
     let mut schedule = Schedule::read(ledger, delivery).await?;
     let mut held = holds.all(&delivery.id).await?;
+    if reason == PlanReason::Flush {
+        schedule.flushed_at = schedule.flushed_at.max(Some(now));
+    }
     for _ in 0..ROUNDS {
         let mut log = read_log(ledger, delivery, now).await?;
         report.expired += expire(holds, &mut held, &mut log, now).await?;
         let limit = plan_limit(&held, &log, now);
-        let listing = list_all(ledger.store(), &config.staging, &delivery.source.prefix, None).await?;
-        if reason == PlanReason::Flush {
-            // By the store's clock too, which may be ahead of ours.
-            let newest = listing.iter().map(|object| object.last_modified).max();
-            schedule.flushed_at = schedule.flushed_at.max(Some(now)).max(newest);
-        }
-        let floor = retire(ledger, delivery, &log, &listing, now).await?;
-        report.floor = floor.or(report.floor);
-        let divided = plan::pending(listing, &log.taken);
-        report.repeats += delete_repeats(ledger.store(), &config.staging, &divided.repeats).await?;
-
-        let plan = if limit > 0 {
-            let ratios = learn(ledger, delivery, &log).await?;
-            plan::plan(&PlanInput {
+        let ratios = if limit > 0 { learn(ledger, delivery, &log).await? } else { Ratios::default() };
+        let planner = (limit > 0).then(|| {
+            Planner::new(PlanContext {
                 now,
                 delivery,
                 reason,
                 flushed_at: schedule.flushed_at,
-                pending: &divided.objects,
                 ratios: &ratios,
                 bounds: Bounds::for_timeout(config.timeout_seconds),
             })
-        } else {
-            plan::Plan::default()
-        };
-        let put = put_intents(ledger, delivery, &log.view, &plan.intents, limit, now).await?;
-        report.intents += put.numbers.len();
-        report.objects += put.objects;
-        dispatch(queue, &config.work_queue, put.numbers.iter().map(|n| Message::merge(&delivery.id, *n)))
-            .await?;
-        if put.raced {
-            continue;
-        }
+        });
+        let mut pass = Pass::new(ledger, delivery, config, &log, limit, now);
+        let walked = pass.walk(planner, queue).await;
+        report.intents += pass.intents;
+        report.objects += pass.objects;
+        report.repeats += pass.repeats;
+        // Also when the pass failed: what was put is put, and would wait for the schedule.
+        pass.send(queue).await?;
+        let Some(plan) = walked? else { continue };
 
+        if reason == PlanReason::Flush {
+            // By the store's clock too, which may be ahead of ours.
+            schedule.flushed_at = schedule.flushed_at.max(pass.newest);
+        }
+        let floor = retire(ledger, delivery, &log, &pass.remembered).await?;
+        report.floor = floor.or(report.floor);
+        let floor = floor.unwrap_or(log.view.floor);
+        schedule.pruned_at = prune(ledger, delivery, floor, schedule.pruned_at, now).await;
         report.waiting = plan.waiting;
         report.held = held.of_destination().map(|hold| hold.resource.clone()).collect();
         let planned = report.intents > 0;
@@ -139,62 +145,171 @@ fn plan_limit(held: &Held, log: &LogState, now: Timestamp) -> usize {
     }
 }
 
+/// One pass over the listing.
+struct Pass<'a, S> {
+    ledger: &'a Ledger<S>,
+    delivery: &'a Delivery,
+    config: &'a PlannerConfig,
+    log: &'a LogState,
+    /// How many intents may be put.
+    limit: usize,
+    now: Timestamp,
+    /// The number of the next intent.
+    next: u64,
+    /// The hash of the pinned configuration, once it is put.
+    pin: Option<String>,
+    /// Numbers that were put and of which nobody was told.
+    unsent: Vec<u64>,
+    /// When the newest object was staged, UTC.
+    newest: Option<Timestamp>,
+    /// Void intents that are the last one of an object still listed.
+    remembered: BTreeSet<u64>,
+    intents: usize,
+    objects: usize,
+    repeats: usize,
+}
+
+impl<'a, S: ObjectStore> Pass<'a, S> {
+    fn new(
+        ledger: &'a Ledger<S>,
+        delivery: &'a Delivery,
+        config: &'a PlannerConfig,
+        log: &'a LogState,
+        limit: usize,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            ledger,
+            delivery,
+            config,
+            log,
+            limit,
+            now,
+            next: log.view.next(),
+            pin: None,
+            unsent: Vec::new(),
+            newest: None,
+            remembered: BTreeSet::new(),
+            intents: 0,
+            objects: 0,
+            repeats: 0,
+        }
+    }
+
+    /// Lists what is staged, puts what is ripe of it and deletes what is repeated. Without a planner (the delivery is held)
+    /// nothing is put. `None` when somebody else took a number: the plan starts over.
+    async fn walk<Q: Queue>(
+        &mut self,
+        mut planner: Option<Planner<'_>>,
+        queue: &Q,
+    ) -> Result<Option<Plan>, WorkError> {
+        let (store, staging) = (self.ledger.store(), &self.config.staging);
+        let mut page: Option<String> = None;
+        loop {
+            let listing = store.list(staging, &self.delivery.source.prefix, None, page.as_deref()).await?;
+            let mut repeats = Vec::new();
+            for object in listing.objects {
+                self.newest = self.newest.max(Some(object.last_modified));
+                let known = self.log.taken.know(&object);
+                self.remembered.extend(known.void);
+                match known.place {
+                    Place::InFlight => {}
+                    Place::Repeat => repeats.push(object),
+                    Place::Pending => {
+                        let draft = planner.as_mut().and_then(|planner| planner.offer(object, known.void));
+                        if let Some(draft) = draft
+                            && !self.put(draft).await?
+                        {
+                            return Ok(None);
+                        }
+                        if self.intents >= self.limit {
+                            planner = None;
+                        }
+                    }
+                }
+            }
+            self.repeats += delete_repeats(store, staging, &repeats).await?;
+            self.send(queue).await?;
+            page = listing.next;
+            if page.is_none() {
+                break;
+            }
+        }
+        let Some(planner) = planner else { return Ok(Some(Plan::default())) };
+        let mut plan = planner.finish();
+        for draft in std::mem::take(&mut plan.intents).into_iter().take(self.limit) {
+            if !self.put(draft).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(plan))
+    }
+
+    /// Puts an intent under the next number; false when somebody else took it, or it is retired.
+    async fn put(&mut self, draft: IntentDraft) -> Result<bool, LedgerError> {
+        let (ledger, id, n) = (self.ledger, &self.delivery.id, self.next);
+        let pin = if let Some(pin) = &self.pin {
+            pin.clone()
+        } else {
+            let pinned = self.delivery.pinned();
+            let pin = pinned.hash();
+            ledger.put_once(&keys::pin(id, &pin), &pinned).await?;
+            self.pin.insert(pin).clone()
+        };
+        let intent = Intent {
+            version: FORMAT,
+            delivery: id.clone(),
+            n,
+            planned_at: self.now,
+            pin,
+            reason: draft.reason,
+            partition: draft.partition,
+            predicted: draft.predicted,
+            inputs: draft.inputs,
+        };
+        let put_once = ledger.put_once(&keys::record(id, n, RecordName::Intent), &intent).await?;
+        let (floor, _) = ledger.floor(id).await?;
+        if put_once == PutOnce::Theirs || n <= floor {
+            return Ok(false);
+        }
+        self.next += 1;
+        self.intents += 1;
+        self.objects += intent.inputs.len();
+        self.unsent.push(n);
+        Ok(true)
+    }
+
+    /// Asks for the merges of what was put.
+    async fn send<Q: Queue>(&mut self, queue: &Q) -> Result<(), PortError> {
+        let numbers = std::mem::take(&mut self.unsent);
+        let messages = numbers.into_iter().map(|n| Message::merge(&self.delivery.id, n));
+        dispatch(queue, &self.config.work_queue, messages).await
+    }
+}
+
+/// Deletes repeated uploads; how many were still there.
 async fn delete_repeats<S: ObjectStore>(
     store: &S,
     staging: &Bucket,
     repeats: &[ListedObject],
-) -> Result<usize, WorkError> {
+) -> Result<usize, PortError> {
+    // By index: a closure over references would not be general enough for a `Send` stream.
+    let deletes = (0..repeats.len()).map(|index| delete_repeat(store, staging, repeats.get(index)));
+    let mut deletes = futures::stream::iter(deletes).buffered(DELETES_AT_ONCE);
     let mut deleted = 0;
-    for repeat in repeats {
-        if store.delete(staging, &repeat.key, &repeat.etag).await? == DeleteOutcome::Deleted {
-            deleted += 1;
-        }
+    while let Some(gone) = deletes.next().await {
+        deleted += usize::from(gone?);
     }
     Ok(deleted)
 }
 
-struct PutIntents {
-    numbers: Vec<u64>,
-    objects: usize,
-    raced: bool,
-}
-
-/// Puts at most `limit` intents under the next numbers. Stops at the first number somebody else took: the plan starts over.
-async fn put_intents<S: ObjectStore>(
-    ledger: &Ledger<S>,
-    delivery: &Delivery,
-    view: &LogView,
-    drafts: &[IntentDraft],
-    limit: usize,
-    now: Timestamp,
-) -> Result<PutIntents, LedgerError> {
-    let mut put = PutIntents { numbers: Vec::new(), objects: 0, raced: false };
-    if drafts.is_empty() || limit == 0 {
-        return Ok(put);
+async fn delete_repeat<S: ObjectStore>(
+    store: &S,
+    staging: &Bucket,
+    repeat: Option<&ListedObject>,
+) -> Result<bool, PortError> {
+    match repeat {
+        Some(repeat) => Ok(store.delete(staging, &repeat.key, &repeat.etag).await? == DeleteOutcome::Deleted),
+        None => Ok(false),
     }
-    let pinned = delivery.pinned();
-    let pin = pinned.hash();
-    ledger.put_once(&keys::pin(&delivery.id, &pin), &pinned).await?;
-    for (draft, n) in drafts.iter().take(limit).zip(view.next()..) {
-        let intent = Intent {
-            version: FORMAT,
-            delivery: delivery.id.clone(),
-            n,
-            planned_at: now,
-            pin: pin.clone(),
-            reason: draft.reason,
-            partition: draft.partition.clone(),
-            predicted: draft.predicted,
-            inputs: draft.inputs.clone(),
-        };
-        let put_once = ledger.put_once(&keys::record(&delivery.id, n, RecordName::Intent), &intent).await?;
-        let (floor, _) = ledger.floor(&delivery.id).await?;
-        if put_once == PutOnce::Theirs || n <= floor {
-            put.raced = true;
-            return Ok(put);
-        }
-        put.objects += draft.inputs.len();
-        put.numbers.push(n);
-    }
-    Ok(put)
 }

@@ -5,7 +5,7 @@
 //! | `config/<delivery>.toml` | the delivery document |
 //! | `log/<delivery>/<n as 20 digits>/intent` … | one record of intent n, see [`RecordName`] |
 //! | `log/<delivery>/floor` | the highest number that is retired |
-//! | `log/<delivery>/identities/<day>-<n>` | identities of inputs of retired intents |
+//! | `log/<delivery>/identities/<day>-<hash>` | fingerprints of the inputs of closed intents |
 //! | `log/<delivery>/pins/<hash>` | a pinned configuration |
 //! | `due/<delivery>` | when to look at the delivery next |
 //! | `holds/<delivery>/<resource>` | a destination that only the client can mend |
@@ -154,17 +154,18 @@ pub fn identities_prefix(delivery: &str) -> String {
     format!("log/{delivery}/identities/")
 }
 
-/// The key of the identity list written when the floor moved to `floor` on `day` (`YYYYMMDD`).
-pub fn identities(delivery: &str, day: &str, floor: u64) -> String {
-    format!("log/{delivery}/identities/{day}-{floor:020}")
+/// The key of an identity list written on `day` (`YYYYMMDD`), named by its content: the same list has one name, and two lists
+/// never share one.
+pub fn identities(delivery: &str, day: &str, body: &[u8]) -> String {
+    let hash: String = crate::hash::hex(body).chars().take(32).collect();
+    format!("log/{delivery}/identities/{day}-{hash}")
 }
 
-/// The day (`YYYYMMDD`) and the floor of an identity list's key.
-pub fn parse_identities(delivery: &str, key: &str) -> Option<(String, u64)> {
+/// The day (`YYYYMMDD`) of an identity list's key.
+pub fn parse_identities(delivery: &str, key: &str) -> Option<String> {
     let rest = key.strip_prefix(&identities_prefix(delivery))?;
-    let (day, floor) = rest.split_once('-')?;
-    (day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit()))
-        .then(|| floor.parse().ok().map(|floor| (day.to_owned(), floor)))?
+    let (day, _) = rest.split_once('-')?;
+    (day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit())).then(|| day.to_owned())
 }
 
 /// The key of a pinned configuration.
@@ -253,7 +254,10 @@ mod tests {
 
     #[test]
     fn identity_lists_name_their_day() {
-        assert_eq!(parse_identities("d", &identities("d", "20260519", 7)), Some(("20260519".into(), 7)));
+        let key = identities("d", "20260519", b"one");
+        assert_eq!(parse_identities("d", &key), Some("20260519".into()));
+        assert_eq!(key, identities("d", "20260519", b"one"));
+        assert_ne!(key, identities("d", "20260519", b"two"));
         assert_eq!(parse_identities("d", "log/d/identities/x-7"), None);
     }
 }

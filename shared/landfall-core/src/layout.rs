@@ -20,6 +20,10 @@ pub struct Layout {
     /// The longest a staged object waits for company, in seconds.
     #[serde(default = "default_max_latency_seconds")]
     pub max_latency_seconds: u32,
+    /// How long after the end of an hour or a day its partition closes, in seconds: what was staged for it leaves then, however
+    /// little it is. Only for partitions whose time is known from the arrival or the key.
+    #[serde(default = "default_close_grace_seconds")]
+    pub close_grace_seconds: u32,
     /// The size a row group is aimed at, in bytes of encoded data.
     #[serde(default = "default_row_group_bytes")]
     pub row_group_bytes: u64,
@@ -122,6 +126,10 @@ pub(crate) fn default_target_bytes() -> u64 {
 }
 
 pub(crate) fn default_max_latency_seconds() -> u32 {
+    300
+}
+
+pub(crate) fn default_close_grace_seconds() -> u32 {
     300
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -64,6 +65,8 @@ pub struct LogView {
     pub floor: u64,
     /// The records of each intent above it.
     pub intents: BTreeMap<u64, BTreeSet<RecordName>>,
+    /// When those were closed that are, by the store's clock, UTC.
+    pub closed: BTreeMap<u64, Timestamp>,
 }
 
 impl LogView {
@@ -246,7 +249,7 @@ impl<S: ObjectStore> Ledger<S> {
     /// When the store fails.
     pub async fn view(&self, delivery: &str) -> Result<LogView, LedgerError> {
         let (floor, _) = self.floor(delivery).await?;
-        let mut view = LogView { floor, intents: BTreeMap::new() };
+        let mut view = LogView { floor, ..LogView::default() };
         let prefix = keys::log_prefix(delivery);
         let mut after = Some(keys::after_floor(delivery, floor));
         let mut page: Option<String> = None;
@@ -255,6 +258,9 @@ impl<S: ObjectStore> Ledger<S> {
             let mut beyond = false;
             for object in &listing.objects {
                 if let Some((n, name)) = keys::parse_record(delivery, &object.key) {
+                    if name == RecordName::Closed {
+                        view.closed.insert(n, object.last_modified);
+                    }
                     view.intents.entry(n).or_default().insert(name);
                 } else {
                     // Names that begin with a letter sort after all numbers.

@@ -1,17 +1,19 @@
 //! The records of the log: what is written once (`If-None-Match: *`) and decides what happened.
 //!
-//! Every record carries the version of its form. Bodies are zstd-compressed JSON; a body whose version is
-//! greater than this build's is refused, never guessed at.
+//! Every record carries the version of its form. Bodies are zstd-compressed JSON, but for [`Identities`]; a body whose version
+//! is greater than this build's is refused, never guessed at.
 
 mod commit;
+mod identities;
 mod outcome;
 mod schedule;
 
 pub use commit::{
     Attempt, Closed, Discarded, Expired, Notified, Published, Receipt, ReceiptFile, Refused, Resumed,
 };
+pub use identities::{Identities, Numbers};
 pub use outcome::{Outcome, OutcomeFile, RejectedRecord, Verdict};
-pub use schedule::{Dispatched, Due, Floor, Hold, Identities};
+pub use schedule::{Dispatched, Due, Floor, Hold};
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -70,6 +72,10 @@ pub enum FlushReason {
     Age,
     /// On request.
     Request,
+    /// Its partition closed.
+    Closed,
+    /// What an intent gave back that could not run, in two halves.
+    Halved,
 }
 
 /// What is to be merged: decided once, by whoever put number `n` first.

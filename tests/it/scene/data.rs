@@ -5,6 +5,9 @@ use std::io::Write as _;
 
 use landfall_core::delivery::{Capabilities, Delivery};
 use landfall_core::document;
+use landfall_core::message::Message;
+use landfall_core::record::PlanReason;
+use serde_json::{Value, json};
 use testkit::fake::HOME_REGION;
 
 /// A delivery of `tenant` with columns `id int64` (required) and `name string`, without partitions.
@@ -90,4 +93,19 @@ pub fn noise(first: u64, count: u64, bytes: usize) -> String {
         text.push_str("\"}\n");
     }
     text
+}
+
+/// The event with which Lambda hands a request for a plan to the compactor.
+pub fn plan_event(delivery: &str, reason: PlanReason) -> Value {
+    let message = Message::plan(delivery, reason).to_body();
+    json!({ "Records": [{
+        "messageId": "a-plan",
+        "receiptHandle": "a-handle",
+        "body": message,
+        "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1779184800000", "MessageGroupId": delivery },
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:111111111111:plan.fifo",
+        "awsRegion": "eu-central-1",
+    }] })
 }

@@ -9,8 +9,8 @@ use super::suggest::closest;
 use crate::data_type::DataType;
 use crate::file_name::FileNamePattern;
 use crate::layout::{
-    Layout, PartitionLevel, PartitionSource, PartitionTransform, default_file_name,
-    default_max_latency_seconds, default_row_group_bytes, default_target_bytes,
+    Layout, PartitionLevel, PartitionSource, PartitionTransform, default_close_grace_seconds,
+    default_file_name, default_max_latency_seconds, default_row_group_bytes, default_target_bytes,
 };
 
 /// Reads the section; levels are held against the contract's columns where those are known.
@@ -19,6 +19,7 @@ pub(super) fn read(mut section: Section<'_>, columns: Option<&[KnownColumn]>) ->
     let file_name = section.text("file_name").check(|text| FileNamePattern::parse(text).map(drop));
     let target_bytes = section.number("target_bytes", &rules::TARGET_BYTES);
     let max_latency = section.number("max_latency_seconds", &rules::MAX_LATENCY_SECONDS);
+    let close_grace = section.number("close_grace_seconds", &rules::CLOSE_GRACE_SECONDS);
     let row_group_bytes = section.number("row_group_bytes", &rules::ROW_GROUP_BYTES);
     let list = section.sections("partition");
     section.finish();
@@ -39,6 +40,7 @@ pub(super) fn read(mut section: Section<'_>, columns: Option<&[KnownColumn]>) ->
         file_name: file_name.or_else(default_file_name)?,
         target_bytes: target_bytes.or_else(default_target_bytes)?,
         max_latency_seconds: max_latency.or_else(default_max_latency_seconds)?,
+        close_grace_seconds: close_grace.or_else(default_close_grace_seconds)?,
         row_group_bytes: row_group_bytes.or_else(default_row_group_bytes)?,
         partitions: levels.into_iter().collect::<Option<Vec<PartitionLevel>>>()?,
     })

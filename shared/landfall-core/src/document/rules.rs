@@ -22,6 +22,8 @@ pub(super) const LENGTH: RangeInclusive<u32> = 0..=u32::MAX;
 pub(super) const TARGET_BYTES: RangeInclusive<u64> = 65_536..=5_368_709_120;
 /// One second to one day.
 pub(super) const MAX_LATENCY_SECONDS: RangeInclusive<u32> = 1..=86_400;
+/// None to one day.
+pub(super) const CLOSE_GRACE_SECONDS: RangeInclusive<u32> = 0..=86_400;
 /// 64 KiB to 1 GiB.
 pub(super) const ROW_GROUP_BYTES: RangeInclusive<u64> = 65_536..=1_073_741_824;
 

@@ -23,7 +23,7 @@ fn constraints() -> Vec<(&'static str, &'static str, Map<String, Value>)> {
     let pattern = |rule: &rules::TextRule| json!({ "pattern": rule.pattern });
     let prefix = json!({ "pattern": rules::PREFIX.pattern, "maxLength": rules::MAX_PREFIX_BYTES });
     let range = |least: u64, most: u64| json!({ "minimum": least, "maximum": most });
-    let seconds = rules::MAX_LATENCY_SECONDS;
+    let (seconds, grace) = (rules::MAX_LATENCY_SECONDS, rules::CLOSE_GRACE_SECONDS);
     [
         ("Delivery", "version", json!({ "const": rules::DOCUMENT_VERSION })),
         ("Delivery", "id", pattern(&rules::ID)),
@@ -53,6 +53,7 @@ fn constraints() -> Vec<(&'static str, &'static str, Map<String, Value>)> {
         ),
         ("Layout", "target_bytes", range(*rules::TARGET_BYTES.start(), *rules::TARGET_BYTES.end())),
         ("Layout", "max_latency_seconds", range((*seconds.start()).into(), (*seconds.end()).into())),
+        ("Layout", "close_grace_seconds", range((*grace.start()).into(), (*grace.end()).into())),
         ("Layout", "row_group_bytes", range(*rules::ROW_GROUP_BYTES.start(), *rules::ROW_GROUP_BYTES.end())),
         ("PartitionLevel", "name", pattern(&rules::LEVEL_NAME)),
     ]

@@ -24,7 +24,17 @@ pub(super) async fn pull<S: ObjectStore>(
             Ok(Some((due, etag))) => (Due { at, ..due }, Some(etag)),
             Ok(None) => {
                 let dispatched = std::collections::BTreeMap::new();
-                (Due { version: FORMAT, at, planned_at: now, flushed_at: None, dispatched }, None)
+                (
+                    Due {
+                        version: FORMAT,
+                        at,
+                        planned_at: now,
+                        flushed_at: None,
+                        pruned_at: None,
+                        dispatched,
+                    },
+                    None,
+                )
             }
             // What cannot be read is due anyway, and the planner writes it anew.
             Err(LedgerError::Record(_)) => return Ok(()),

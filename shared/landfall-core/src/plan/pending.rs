@@ -1,59 +1,65 @@
-//! What is pending: the listing minus everything the log names.
+//! What is pending: the listing minus everything the log names, told object by object.
 
-use std::collections::BTreeMap;
-
+use super::fingerprint::Fingerprint;
 use crate::port::ListedObject;
-use crate::record::Input;
 
-/// What intents have taken, by key. One key can be taken with several identities over time.
+/// What intents have taken: 16 bytes for each input, sorted. One key can be taken with several identities over time.
 #[derive(Debug, Default)]
 pub struct Taken {
-    open: BTreeMap<String, Vec<(String, u64)>>,
-    closed: BTreeMap<String, Vec<(String, u64)>>,
+    open: Vec<Fingerprint>,
+    closed: Vec<Fingerprint>,
+    voided: Vec<(Fingerprint, u64)>,
+}
+
+/// Where an object of the listing belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// No intent has taken it, or what took it gave it back.
+    Pending,
+    /// An intent that is under way has taken it.
+    InFlight,
+    /// The same bytes were delivered before under the same key: to be deleted, never delivered.
+    Repeat,
+}
+
+/// What the log knows of an object of the listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Where it belongs.
+    pub place: Place,
+    /// The last void intent that held it, of those that are not retired.
+    pub void: Option<u64>,
 }
 
 impl Taken {
-    /// Notes the inputs of an intent that is under way: they are neither pending nor repeats.
-    pub fn add_open<'a>(&mut self, inputs: impl IntoIterator<Item = &'a Input>) {
-        for input in inputs {
-            self.open.entry(input.key.clone()).or_default().push((input.etag.clone(), input.size));
+    /// What is taken: by intents under way, by closed ones, and, with its number, by each void one.
+    pub fn new(
+        mut open: Vec<Fingerprint>,
+        mut closed: Vec<Fingerprint>,
+        mut voided: Vec<(Fingerprint, u64)>,
+    ) -> Self {
+        open.sort_unstable();
+        closed.sort_unstable();
+        voided.sort_unstable();
+        Self { open, closed, voided }
+    }
+
+    /// What is known of an object.
+    pub fn know(&self, object: &ListedObject) -> Known {
+        if self.open.is_empty() && self.closed.is_empty() && self.voided.is_empty() {
+            return Known { place: Place::Pending, void: None };
         }
-    }
-
-    /// Notes an input of a closed intent: the same bytes under the same key are a repeated upload.
-    pub fn add_closed(&mut self, key: String, etag: String, size: u64) {
-        self.closed.entry(key).or_default().push((etag, size));
-    }
-
-    fn holds(map: &BTreeMap<String, Vec<(String, u64)>>, object: &ListedObject) -> bool {
-        map.get(&object.key).is_some_and(|identities| {
-            identities.iter().any(|(etag, size)| *etag == object.etag && *size == object.size)
-        })
-    }
-}
-
-/// A listing, divided.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Pending {
-    /// Objects no intent has taken, in key order.
-    pub objects: Vec<ListedObject>,
-    /// Objects whose bytes were delivered before under the same key: to be deleted, never delivered.
-    pub repeats: Vec<ListedObject>,
-    /// Objects that an open intent has taken.
-    pub in_flight: usize,
-}
-
-/// Divides a listing by what the log names.
-pub fn pending(listing: impl IntoIterator<Item = ListedObject>, taken: &Taken) -> Pending {
-    let mut out = Pending::default();
-    for object in listing {
-        if Taken::holds(&taken.open, &object) {
-            out.in_flight += 1;
-        } else if Taken::holds(&taken.closed, &object) {
-            out.repeats.push(object);
+        let fingerprint = Fingerprint::of_object(object);
+        let place = if self.open.binary_search(&fingerprint).is_ok() {
+            Place::InFlight
+        } else if self.closed.binary_search(&fingerprint).is_ok() {
+            Place::Repeat
         } else {
-            out.objects.push(object);
-        }
+            Place::Pending
+        };
+        let after = self.voided.partition_point(|(voided, _)| *voided <= fingerprint);
+        let last = after.checked_sub(1).and_then(|index| self.voided.get(index));
+        let void = last.filter(|(voided, _)| *voided == fingerprint).map(|(_, n)| *n);
+        Known { place, void }
     }
-    out
 }

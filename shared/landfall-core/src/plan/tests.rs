@@ -1,7 +1,12 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::delivery::Start;
 use crate::document;
+
+mod closing;
+mod halving;
+mod one_pass;
 
 const DOCUMENT: &str = r#"
 version = 1
@@ -45,15 +50,17 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn plan_of(delivery: &Delivery, pending: &[ListedObject], now: i64, reason: PlanReason) -> Plan {
-    plan(&PlanInput {
-        now: at(now),
-        delivery,
-        reason,
-        flushed_at: None,
-        pending,
-        ratios: &Ratios::default(),
-        bounds: Bounds::for_timeout(900),
-    })
+    plan(
+        PlanContext {
+            now: at(now),
+            delivery,
+            reason,
+            flushed_at: None,
+            ratios: &Ratios::default(),
+            bounds: Bounds::for_timeout(900),
+        },
+        pending.to_vec(),
+    )
 }
 
 #[test]
@@ -92,15 +99,17 @@ fn what_was_staged_before_a_flush_leaves_whenever_it_comes_free() {
     let delivery = delivery("");
     let pending = [object("freed", 1, 10), object("later", 1, 30)];
     let planned = |flushed_at: i64| {
-        plan(&PlanInput {
-            now: at(40),
-            delivery: &delivery,
-            reason: PlanReason::Resume,
-            flushed_at: Some(at(flushed_at)),
-            pending: &pending,
-            ratios: &Ratios::default(),
-            bounds: Bounds::for_timeout(900),
-        })
+        plan(
+            PlanContext {
+                now: at(40),
+                delivery: &delivery,
+                reason: PlanReason::Resume,
+                flushed_at: Some(at(flushed_at)),
+                ratios: &Ratios::default(),
+                bounds: Bounds::for_timeout(900),
+            },
+            pending.clone(),
+        )
     };
     assert_eq!(planned(9).intents, []);
     assert_eq!(planned(10).intents.first().map(|draft| draft.reason), Some(FlushReason::Request));
@@ -114,17 +123,16 @@ fn records_that_choose_their_partition_gather_for_all_of_them_without_a_reserve(
         ratios.learn_partitions(partitions);
     }
     let pending: Vec<_> = (0..40).map(|i| object(&format!("{i:03}.jsonl.gz"), 100_000, 0)).collect();
-    let input = PlanInput {
+    let input = PlanContext {
         now: at(1),
         delivery: &delivery,
         reason: PlanReason::Event,
         flushed_at: None,
-        pending: &pending,
         ratios: &ratios,
         bounds: Bounds::for_timeout(900),
     };
     let shape: Vec<_> =
-        plan(&input).intents.iter().map(|draft| (draft.predicted, draft.inputs.len())).collect();
+        plan(input, pending).intents.iter().map(|draft| (draft.predicted, draft.inputs.len())).collect();
     assert_eq!(shape, [(30, 30)]);
 }
 
@@ -177,29 +185,35 @@ fn learned_ratios_change_the_cut() {
         ratios.learn(InputForm::Plain, 1_000, 1_000, 500);
     }
     let pending: Vec<_> = (0..40).map(|i| object(&format!("{i:03}.jsonl"), 100_000, 0)).collect();
-    let plan = plan(&PlanInput {
-        now: at(1),
-        delivery: &delivery,
-        reason: PlanReason::Event,
-        flushed_at: None,
-        pending: &pending,
-        ratios: &ratios,
-        bounds: Bounds::for_timeout(900),
-    });
+    let plan = plan(
+        PlanContext {
+            now: at(1),
+            delivery: &delivery,
+            reason: PlanReason::Event,
+            flushed_at: None,
+            ratios: &ratios,
+            bounds: Bounds::for_timeout(900),
+        },
+        pending,
+    );
     assert_eq!(plan.intents.first().map(|draft| draft.predicted), Some(20));
 }
 
 #[test]
 fn repeats_are_told_from_new_bytes_and_from_work_under_way() {
-    let mut taken = Taken::default();
-    taken.add_closed("t/d/a".into(), "e".into(), 1);
-    taken.add_open([&Input { key: "t/d/b".into(), etag: "e".into(), size: 1, last_modified: at(0) }]);
-    let listing =
-        [object("a", 1, 0), object("a", 2, 0), object("b", 1, 0), object("b", 9, 0), object("c", 1, 0)];
-    let divided = pending(listing.clone(), &taken);
-    assert_eq!(divided.repeats, [listing[0].clone()]);
-    assert_eq!(divided.in_flight, 1);
-    assert_eq!(divided.objects, [listing[1].clone(), listing[3].clone(), listing[4].clone()]);
+    let fingerprint = |key: &str, size: u64| Fingerprint::of_object(&object(key, size, 0));
+    let voided = vec![(fingerprint("d", 1), 3), (fingerprint("d", 1), 7), (fingerprint("b", 1), 2)];
+    let taken = Taken::new(vec![fingerprint("b", 1)], vec![fingerprint("a", 1)], voided);
+    for (key, size, place, void) in [
+        ("a", 1, Place::Repeat, None),
+        ("a", 2, Place::Pending, None),
+        ("b", 1, Place::InFlight, Some(2)),
+        ("b", 9, Place::Pending, None),
+        ("c", 1, Place::Pending, None),
+        ("d", 1, Place::Pending, Some(7)),
+    ] {
+        assert_eq!(taken.know(&object(key, size, 0)), Known { place, void }, "{key} of {size}");
+    }
 }
 
 proptest! {

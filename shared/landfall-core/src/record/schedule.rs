@@ -1,4 +1,4 @@
-//! What is rewritten: the floor, when to look next, what is held; and the identities of what was delivered.
+//! What is rewritten: the floor, when to look next, what is held.
 
 use std::collections::BTreeMap;
 
@@ -16,15 +16,6 @@ pub struct Floor {
     pub n: u64,
 }
 
-/// Identities of the inputs of retired intents, in key order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identities {
-    /// Form of this record.
-    pub version: u32,
-    /// (key, etag, size).
-    pub identities: Vec<(String, String, u64)>,
-}
-
 /// When to look at a delivery next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
@@ -37,6 +28,9 @@ pub struct Due {
     /// The last request to flush, UTC: whatever was staged up to then leaves, also what an intent that was under way
     /// then gives back later.
     pub flushed_at: Option<Timestamp>,
+    /// When nothing old was left in the log to be deleted, UTC: it is looked for once a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned_at: Option<Timestamp>,
     /// How often stalled work was dispatched again, by intent number: the spacing doubles.
     pub dispatched: BTreeMap<u64, Dispatched>,
 }

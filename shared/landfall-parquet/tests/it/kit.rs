@@ -66,6 +66,7 @@ pub(crate) fn spec(contract: Contract) -> MergeSpec {
                 file_name: "part-{job_id}-{seq}".into(),
                 target_bytes: 128 * 1024 * 1024,
                 max_latency_seconds: 300,
+                close_grace_seconds: 300,
                 row_group_bytes: 32 * 1024 * 1024,
                 partitions: Vec::new(),
             },
