@@ -1,5 +1,7 @@
 //! Least privilege: what each function does in landfall's own account is what its role in the template allows.
 
+mod client;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;

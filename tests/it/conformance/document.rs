@@ -99,13 +99,12 @@ fn each_case_stands_in_the_document_with_what_is_found_on_ministack() {
 fn each_difference_of_ministack_stands_in_the_document_with_its_reason() {
     let mut expected = "| case | what MiniStack does |\n|---|---|\n".to_owned();
     for (case, found) in found() {
-        match found {
-            Found::Holds => {}
-            Found::Differs(reason) => expected.push_str(&format!("| `{case}` | {reason} |\n")),
-            Found::NotApplicable => {
-                expected.push_str(&format!("| `{case}` | not declared by the endpoint: not run |\n"));
-            }
-        }
+        let what = match found {
+            Found::Holds => continue,
+            Found::Differs(reason) => reason,
+            Found::NotApplicable => "not declared by the endpoint: not run",
+        };
+        expected.extend(["| `", case, "` | ", what, " |\n"]);
     }
     assert!(document().contains(&expected), "docs/conformance.md must hold\n{expected}");
 }

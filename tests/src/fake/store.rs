@@ -14,7 +14,7 @@ use super::FakeAws;
 use super::calls::Request;
 use super::identity::Principal;
 use super::s3::flipped;
-use super::upload::Copy;
+use super::upload::{Completion, Copy};
 
 /// An object store acting as one principal.
 #[derive(Debug, Clone)]
@@ -169,9 +169,10 @@ impl FakeStore {
         }
         let call = self.write("CompleteMultipartUpload", bucket, request.key);
         let size = request.capabilities.full_object_multipart_checksum.then_some(request.source_size);
+        let completion = Completion { size, crc64nvme: None, if_absent: copy.conditional };
         let (outcome, crc64nvme) = self
             .fake
-            .call(call, |world, call| world.complete_upload(call, &upload.id, &parts, size, None))
+            .call(call, |world, call| world.complete_upload(call, &upload.id, &parts, &completion))
             .await?;
         Ok(match outcome {
             PutOutcome::Written { etag, .. } => CopyOutcome::Copied { etag, crc64nvme },
@@ -278,10 +279,11 @@ impl ObjectStore for FakeStore {
     ) -> Result<PutOutcome, PortError> {
         let request = self.write("CompleteMultipartUpload", bucket, &upload.key);
         let whole = capabilities.full_object_multipart_checksum;
-        let (size, sum) = (whole.then_some(size), whole.then_some(crc64nvme));
+        let (size, crc64nvme) = (whole.then_some(size), whole.then_some(crc64nvme));
+        let completion = Completion { size, crc64nvme, if_absent: true };
         let complete = self
             .fake
-            .call(request, |world, request| world.complete_upload(request, &upload.id, parts, size, sum));
+            .call(request, |world, request| world.complete_upload(request, &upload.id, parts, &completion));
         Ok(complete.await?.0)
     }
 
@@ -328,15 +330,26 @@ impl ObjectStore for FakeStore {
         let Some(head) = self.head(from, from_key).await?.filter(|head| head.etag == if_match) else {
             return Ok(CopyOutcome::SourceChanged);
         };
-        let attributes = ObjectAttributes { metadata: head.metadata, ..ObjectAttributes::default() };
+        let attributes = ObjectAttributes { metadata: head.metadata.clone(), ..ObjectAttributes::default() };
         let copy = Copy {
             source_bucket: from.name.clone(),
             source_owner: from.owner.clone(),
             source_key: from_key.to_owned(),
             source_etag: if_match.to_owned(),
             conditional: false,
-            attributes,
+            attributes: attributes.clone(),
         };
+        if head.size > self.fake.lock().copy_limit {
+            let request = CopyRequest {
+                source_key: from_key,
+                source_etag: if_match,
+                source_size: head.size,
+                key: to_key,
+                attributes: &attributes,
+                capabilities: &Capabilities::default(),
+            };
+            return self.copy_in_parts(to, &request, &copy).await;
+        }
         let call = self.write("CopyObject", to, to_key);
         self.fake.call(call, |world, call| world.copy_object(call, &copy)).await
     }

@@ -28,6 +28,15 @@ pub(crate) struct Copy {
     pub(crate) attributes: ObjectAttributes,
 }
 
+/// What a completion says besides the parts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Completion {
+    pub(crate) size: Option<u64>,
+    pub(crate) crc64nvme: Option<u64>,
+    /// `If-None-Match: *` is sent.
+    pub(crate) if_absent: bool,
+}
+
 impl World {
     pub(crate) fn create_upload(
         &mut self,
@@ -106,14 +115,14 @@ impl World {
         Ok(UploadedPart { number, etag, crc32c })
     }
 
-    /// Completes an upload with `If-None-Match: *`; answers the checksum the store computed, where it does.
+    /// Completes an upload, with `If-None-Match: *` where it may only create; answers the checksum the store computed,
+    /// where it does.
     pub(crate) fn complete_upload(
         &mut self,
         request: &Request,
         id: &str,
         parts: &[UploadedPart],
-        size: Option<u64>,
-        crc64nvme: Option<u64>,
+        completion: &Completion,
     ) -> Result<(PutOutcome, Option<u64>), PortError> {
         let key = request.key_text();
         self.demand(request, "s3:PutObject", key)?;
@@ -128,12 +137,12 @@ impl World {
             };
         };
         let body = joined(request, &upload, parts)?;
-        if size.is_some_and(|size| size != body.len() as u64) {
+        if completion.size.is_some_and(|size| size != body.len() as u64) {
             return Err(request.refuse(PortErrorKind::Invalid, "InvalidRequest"));
         }
         let sum = checksum::crc64nvme(&body);
         let holds_sum = upload.full_object && bucket.capabilities.full_object_multipart_checksum;
-        if let Some(sent) = crc64nvme {
+        if let Some(sent) = completion.crc64nvme {
             if !upload.full_object {
                 return Err(request.refuse(PortErrorKind::Invalid, "InvalidRequest"));
             }
@@ -142,10 +151,12 @@ impl World {
                 return Err(request.refuse(PortErrorKind::Corrupt, "BadDigest"));
             }
         }
-        if bucket.current(key).is_some() {
+        let condition = completion.if_absent.then_some(Condition::Absent);
+        if !self.holds(request, key, condition.as_ref())? {
             return Ok((PutOutcome::ConditionFailed, None));
         }
-        if bucket.deletions.get(key).is_some_and(|deleted| *deleted > upload.began) {
+        let deleted = bucket.deletions.get(key).is_some_and(|deleted| *deleted > upload.began);
+        if completion.if_absent && deleted {
             return Err(request.refuse(PortErrorKind::Conflict, "ConditionalRequestConflict"));
         }
         let etags: Vec<String> = parts.iter().map(|part| part.etag.clone()).collect();

@@ -160,6 +160,24 @@ async fn large_copies_go_in_parts() {
     assert!(etag.ends_with("-3"));
     assert_eq!(crc64nvme, Some(checksum::crc64nvme(&source.body)));
     assert_eq!(aws.calls_of("UploadPartCopy").len(), 3);
+    let other = aws.create_home_bucket("quarantine", false);
+    for _ in 0..2 {
+        let set_aside = store.copy_across(&bucket, "tmp", &source.etag, &other, "bad").await.unwrap();
+        assert!(matches!(set_aside, CopyOutcome::Copied { .. }), "it overwrites: {set_aside:?}");
+    }
+    assert_eq!(aws.calls_of("UploadPartCopy").len(), 9);
+}
+
+#[tokio::test]
+async fn a_bucket_that_demands_conditions_refuses_writes_without_one() {
+    let (aws, store, bucket) = fake();
+    let source = aws.put_object("state", "in", "bad");
+    let other = aws.create_home_bucket("quarantine", false);
+    aws.demand_conditions("quarantine");
+    let refused = store.copy_across(&bucket, "in", &source.etag, &other, "bad").await.unwrap_err();
+    assert_eq!(refused.kind, PortErrorKind::Denied);
+    let put = put(&store, &other, "new", "x", &Condition::Absent).await;
+    assert!(matches!(put, PutOutcome::Written { .. }));
 }
 
 #[tokio::test]
