@@ -8,7 +8,7 @@ use landfall_core::record::{Expired, Notified};
 use landfall_lambda::metrics;
 use testkit::fake::Fault;
 
-use super::ACME_ROLE;
+use super::{ACME_ROLE, breakage};
 use crate::scene::{Scene, delivery, document, rows};
 
 const ID: &str = "acme-rows";
@@ -161,12 +161,29 @@ async fn an_expired_intent_does_not_keep_its_successors_waiting() {
     scene.aws.put_object(LAKE, &name, "somebody else's");
     scene.stage("acme/rows/b", rows(1, 1));
     scene.tick_for_hours(71).await;
-    assert_eq!(scene.delivered(LAKE), [name.clone()], "the second is not before the first");
+    assert_eq!(scene.delivered(LAKE), std::slice::from_ref(&name), "the second is not before the first");
     scene.tick_for_hours(3).await;
     assert!(scene.record_names(ID, 1).contains(&"expired".to_owned()));
     assert!(scene.record_names(ID, 2).contains(&"closed".to_owned()), "{:?}", scene.record_names(ID, 2));
     assert_eq!(scene.holds(ID), Vec::<String>::new(), "the hold of an intent ends with it");
     assert_eq!(expired(&scene), 1);
+}
+
+#[tokio::test]
+async fn a_held_intent_of_an_ordered_delivery_does_not_hide_the_repair_of_its_bucket() {
+    let text = document("acme", "").replace("dataset = \"rows\"", "dataset = \"rows\"\norder = \"delivery\"");
+    let mut scene = Scene::new(&[&text]);
+    scene.block("commit");
+    for part in 0..2_u64 {
+        scene.stage(&format!("acme/rows/{part}"), rows(part, 1));
+        scene.deliver(&[ID]).await;
+    }
+    scene.unblock();
+    scene.note(ID, 1, &breakage("intent-1")).await;
+    scene.note(ID, 2, &breakage("bucket")).await;
+    scene.tick_for(60).await;
+    assert_eq!(scene.delivered_ids(LAKE), [0, 1], "the first was the probe");
+    assert_eq!(scene.holds(ID), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -20,6 +20,9 @@ const LAST_CALL: SignedDuration = SignedDuration::from_secs(30);
 /// How long the last try may take: as long as a function runs.
 const LAST_TRY: SignedDuration = SignedDuration::from_mins(15);
 
+/// How long the last try is waited for when nobody makes it: a message that is lost must not keep a hold for ever.
+const MOST_GRACE: SignedDuration = SignedDuration::from_hours(1);
+
 /// When what a hold gates expires.
 pub fn ends(hold: &Hold) -> Timestamp {
     hold.first_failure.saturating_add(LIMIT).unwrap_or(Timestamp::MAX)
@@ -36,7 +39,7 @@ pub fn has_run_out(hold: &Hold, now: Timestamp) -> bool {
     hold.resource != CONFIGURATION
         && ends(hold) <= now
         && hold.not_before <= now
-        && hold.not_before > last_call(hold.first_failure)
+        && (hold.not_before > last_call(hold.first_failure) || now.duration_since(ends(hold)) >= MOST_GRACE)
 }
 
 /// When a hold is tried again after try number `attempts`, which is made now.
@@ -130,6 +133,7 @@ mod tests {
         assert!(tries < 72 * 6, "{tries} tries in 72 hours");
         assert_eq!(hold.not_before, last_call(at(0)));
         assert!(!has_run_out(&hold, end), "the last try is still to be made");
+        assert!(has_run_out(&hold, end + MOST_GRACE), "nobody made it");
         let now = hold.not_before;
         hold = claimed(&hold, 1, now);
         assert!(!has_run_out(&hold, end), "it is under way");
