@@ -3,10 +3,11 @@
 mod data;
 mod functions;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use landfall_core::document;
 use landfall_core::hold::{Breakage, Holds};
 use landfall_core::keys::{self, RecordName};
@@ -164,6 +165,34 @@ impl Scene {
     /// How many messages the intake queue holds, and the bodies of its dead letters.
     pub fn intake_rest(&self) -> (usize, Vec<String>) {
         (self.aws.depth(&self.urls.intake), self.aws.bodies(&self.urls.intake_dead))
+    }
+
+    /// The bodies of all dead letters of the other queues.
+    pub fn dead_letters(&self) -> Vec<String> {
+        self.urls.dead.iter().flat_map(|queue| self.aws.bodies(queue)).collect()
+    }
+
+    /// Ids of the messages that were handed out more than once.
+    pub fn handed_out_again(&self) -> Vec<String> {
+        let mut seen = BTreeSet::new();
+        let ids = self.pipe.invocations().iter().flat_map(|invocation| invocation.messages.clone());
+        ids.filter(|id| !seen.insert(id.clone())).collect()
+    }
+
+    /// Lets time pass until `at`, with the schedule's event once a minute in the last two hours, and every ten minutes before:
+    /// what waits then, waits for days.
+    pub async fn tick_until(&mut self, at: Timestamp) {
+        while let Some(seconds) = Some(at.duration_since(self.aws.clock().now()).as_secs()).filter(|s| *s > 0)
+        {
+            self.tick();
+            self.run(if seconds > 7200 { 600 } else { seconds.min(60) }).await;
+        }
+    }
+
+    /// The same for so many hours from now.
+    pub async fn tick_for_hours(&mut self, hours: i64) {
+        let now = self.aws.clock().now();
+        self.tick_until(now.checked_add(SignedDuration::from_hours(hours)).expect("a time")).await;
     }
 
     /// Sends a body to the intake queue, as anybody with SendMessage could.

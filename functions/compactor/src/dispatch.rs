@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use landfall_core::delivery::Delivery;
+use landfall_core::delivery::{Delivery, Order};
 use landfall_core::hold::{self, Held, Holds, Work};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError};
@@ -109,7 +109,9 @@ impl<'a> Choice<'a> {
         let resumed = seen.reason == PlanReason::Resume || seen.held.under(hold::CONFIGURATION).is_some();
         let destination = seen.held.try_at();
         let queue = seen.held.under(hold::QUEUE).map(|hold| hold.not_before);
-        let (mut probe, mut last_resort, mut notice) = (None, None, None);
+        let ordered = seen.delivery.order == Order::Delivery;
+        let (mut probe, mut last_resort, mut notice) = (None::<Step<'_>>, None::<Step<'_>>, None::<Step<'_>>);
+        let mut blocked = false;
         for (n, intent) in &seen.log.intents {
             let Some(records) = seen.log.view.intents.get(n) else { continue };
             let outcome = seen.log.outcomes.get(n);
@@ -120,7 +122,10 @@ impl<'a> Choice<'a> {
                 (Some(Work::Data), None) if destination.is_some() => {
                     probe.get_or_insert(step);
                 }
-                (Some(Work::Data), Some(own)) if own.not_before > self.now => {}
+                // Its successors wait for it, and can prove nothing before its own time has come.
+                (Some(Work::Data), Some(own)) if own.not_before > self.now => {
+                    blocked |= ordered && probe.is_none() && last_resort.is_none();
+                }
                 (Some(Work::Data), Some(_)) if destination.is_some() => {
                     last_resort.get_or_insert(step);
                 }
@@ -134,7 +139,8 @@ impl<'a> Choice<'a> {
         }
         // One piece of work finds out whether a hold can end; what else waits is dispatched when it has.
         if let (Some(at), false) = (destination.filter(|at| *at <= self.now), seen.planned)
-            && let Some(step) = probe.or(last_resort)
+            && let Some(step) = first(probe, last_resort, ordered)
+            && !blocked
         {
             self.probe(step, at);
         }
@@ -177,6 +183,14 @@ impl<'a> Choice<'a> {
         self.dispatched.insert(step.n, Dispatched { times: times.saturating_add(1), last: self.now });
         self.at = self.at.min(self.now.saturating_add(self.stall).unwrap_or(Timestamp::MAX));
         self.messages.entry(step.target).or_default().push(step.message);
+    }
+}
+
+/// The probe of a destination: work that is not held alone, but in an ordered delivery what comes first.
+fn first<'a>(free: Option<Step<'a>>, held_alone: Option<Step<'a>>, ordered: bool) -> Option<Step<'a>> {
+    match (free, held_alone) {
+        (Some(free), Some(alone)) if ordered && alone.n < free.n => Some(alone),
+        (free, alone) => free.or(alone),
     }
 }
 

@@ -156,7 +156,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         invocation: &Invocation,
     ) -> Result<Handled, WorkError> {
         let delivery = self.delivery(id).await?;
-        let execution = invocation.execution_id(message);
+        let (execution, begun) = (invocation.execution_id(message), self.clock.now());
         let done = merge::execute(
             &self.holds(),
             &self.destinations,
@@ -175,7 +175,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             counts.count(&metrics::ROWS_REJECTED, Some(id), report.rejected);
             counts.count(&metrics::OBJECTS_QUARANTINED, Some(id), report.quarantined);
             // Before the commit is asked for, which a hold lets through then.
-            let released = self.holds().release_merged(id, n, self.clock.now()).await?;
+            let released = self.holds().release_merged(id, n, begun, self.clock.now()).await?;
             if released > 0 {
                 let resume = message::resume(id, &execution);
                 for answer in self.queue.send(&self.config.plan_queue, &[resume]).await {

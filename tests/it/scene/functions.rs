@@ -28,6 +28,8 @@ pub(super) struct Urls {
     pub(super) work: String,
     pub(super) commit: String,
     pub(super) notify: String,
+    /// The dead-letter queues of plan, work, commit and notify.
+    pub(super) dead: Vec<String>,
 }
 
 impl Urls {
@@ -38,14 +40,12 @@ impl Urls {
             aws.create_home_queue(name, visibility, template::max_receive_count(resource))
         };
         let (intake, intake_dead) = queue("intake", "IntakeQueue");
-        let urls = Self {
-            intake,
-            intake_dead,
-            plan: queue("plan.fifo", "PlanQueue").0,
-            work: queue("work", "WorkQueue").0,
-            commit: queue("commit", "CommitQueue").0,
-            notify: queue("notify", "NotifyQueue").0,
-        };
+        let (plan, plan_dead) = queue("plan.fifo", "PlanQueue");
+        let (work, work_dead) = queue("work", "WorkQueue");
+        let (commit, commit_dead) = queue("commit", "CommitQueue");
+        let (notify, notify_dead) = queue("notify", "NotifyQueue");
+        let dead = vec![plan_dead, work_dead, commit_dead, notify_dead];
+        let urls = Self { intake, intake_dead, plan, work, commit, notify, dead };
         aws.change_queue(&urls.plan, |spec| spec.delay = SignedDuration::from_secs(i64::from(SLOT_SECONDS)));
         urls
     }

@@ -20,7 +20,7 @@ const CLIENTS: [(&str, &str); 4] = [
     ("sound", "555555555555"),
 ];
 /// What a client's repair and the backoff before it may take.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A delivery of a client with an account of its own.
 fn document(id: &str, account: &str) -> Document {

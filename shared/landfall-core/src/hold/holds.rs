@@ -167,16 +167,22 @@ impl<'a, S: ObjectStore, Q: Queue> Holds<'a, S, Q> {
         Ok(released)
     }
 
-    /// After the merge of intent `n`: the role let us in. Bucket, key and catalog are proven by the commit that follows, which
-    /// is let through at once where this merge was the probe. Answers how many holds were released.
+    /// After the merge of intent `n`: the role let us in when it began, at `begun`. Bucket, key and catalog are proven by the
+    /// commit that follows, which is let through at once where this merge was the probe. Answers how many holds were released.
     ///
     /// # Errors
     /// As [`Holds::release`].
-    pub async fn release_merged(&self, delivery: &str, n: u64, now: Timestamp) -> Result<usize, LedgerError> {
+    pub async fn release_merged(
+        &self,
+        delivery: &str,
+        n: u64,
+        begun: Timestamp,
+        now: Timestamp,
+    ) -> Result<usize, LedgerError> {
         let mut released = 0;
         for resource in self.names(delivery).await? {
             if resource == "role" || resource == CONFIGURATION {
-                released += usize::from(self.release_one(delivery, n, &resource, now).await?);
+                released += usize::from(self.release_one(delivery, n, &resource, begun).await?);
             } else if is_of_destination(&resource) {
                 let key = keys::hold(delivery, &resource);
                 let Some((hold, etag)) = self.ledger.read::<Hold>(&key).await? else { continue };
