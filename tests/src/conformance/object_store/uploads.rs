@@ -21,6 +21,7 @@ pub(super) fn cases<H: StoreHarness>() -> Vec<Case<H>> {
         a_part_that_was_not_uploaded_is_refused,
         parts_out_of_order_are_refused,
         an_aborted_upload_is_gone,
+        uploads_are_listed_below_a_prefix,
         a_repeated_completion_changes_nothing,
     ]
 }
@@ -165,6 +166,25 @@ async fn an_aborted_upload_is_gone<H: StoreHarness>(harness: &H) -> Verdict {
         PortErrorKind::Conflict,
         "completing an aborted upload",
     )
+}
+
+async fn uploads_are_listed_below_a_prefix<H: StoreHarness>(harness: &H) -> Verdict {
+    let bucket = harness.fresh_bucket(false).await;
+    let (store, capabilities) = (harness.store(), harness.capabilities());
+    let mut begun = Vec::new();
+    for key in ["_tmp/a/1 é+", "_tmp/a/2", "_tmp/b/1"] {
+        begun.push(store.create_upload(&bucket, key, &attributes(&[]), &capabilities).await?);
+    }
+    begun.pop();
+    let mut listed = store.list_uploads(&bucket, "_tmp/a/").await?;
+    listed.sort_by(|left, right| left.key.cmp(&right.key));
+    ensure!(listed == begun, "listed {listed:?}, begun were {begun:?}");
+    for upload in &listed {
+        store.abort_upload(&bucket, upload).await?;
+    }
+    let rest = store.list_uploads(&bucket, "_tmp/").await?;
+    ensure!(rest.len() == 1, "{rest:?} instead of the one below another prefix");
+    Ok(())
 }
 
 async fn a_repeated_completion_changes_nothing<H: StoreHarness>(harness: &H) -> Verdict {
