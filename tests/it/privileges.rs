@@ -29,6 +29,7 @@ fn demands(call: &Call) -> Vec<(&'static str, String)> {
         "ListObjectsV2" => vec![("s3:ListBucket", bucket.to_owned())],
         // Only to who may list is a missing key 404 and not 403.
         "GetObject" | "HeadObject" => vec![("s3:GetObject", object), ("s3:ListBucket", bucket.to_owned())],
+        "GetObjectVersion" => vec![("s3:GetObjectVersion", object)],
         // A copy is one for quarantine, from staging: its source is looked at first, by a call of its own.
         "PutObject" | "CopyObject" => vec![("s3:PutObject", object)],
         // Ours carry an entity tag, for which S3 asks for the right to read as well.

@@ -13,6 +13,8 @@ mod log_state;
 mod merge;
 mod planner;
 mod quarantine;
+mod rebuild;
+mod run;
 mod staging;
 mod sweep;
 
@@ -161,7 +163,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             &invocation.deadline,
         )
         .await?;
-        if done != Execution::Retired {
+        if !matches!(done, Execution::Retired | Execution::Expired) {
             dispatch(&self.queue, &self.config.planner.commit_queue, [Message::commit(id, n)]).await?;
         }
         if let Execution::Decided(report) = &done {
@@ -364,6 +366,8 @@ impl Handled {
                 .count("quarantined", report.quarantined),
             Self::Executed(Execution::Adopted) => Verdict::done("adopted"),
             Self::Executed(Execution::Retired) => Verdict::done("retired"),
+            Self::Executed(Execution::Expired) => Verdict::done("expired"),
+            Self::Executed(Execution::Rebuilt) => Verdict::done("rebuilt"),
         };
         verdict.kind(kind)
     }

@@ -10,6 +10,7 @@ use landfall_core::ledger::{Ledger, LedgerError};
 use landfall_core::message::Notice;
 use landfall_core::port::{Clock, Destinations, ObjectStore, OutgoingMessage, Purpose, Queue as _};
 use landfall_core::record::{FORMAT, Notified, Receipt};
+use landfall_core::standing::Standing;
 
 /// A notice that could not be given.
 #[derive(Debug, thiserror::Error)]
@@ -96,10 +97,11 @@ pub enum Told {
     Before,
 }
 
-/// Tells the client's queues of intent `n`.
+/// Tells the client's queues of every part of intent `n` that they were not told of.
 ///
 /// # Errors
-/// When one queue fails, the others are told all the same; the next try tells all again, with the same ids.
+/// When one queue fails, the others are told all the same; the next try tells all again, with the same ids. A later part
+/// waits for the one before it.
 pub(crate) async fn tell<S: ObjectStore, D: Destinations, C: Clock + ?Sized>(
     ledger: &Ledger<S>,
     destinations: &D,
@@ -109,30 +111,39 @@ pub(crate) async fn tell<S: ObjectStore, D: Destinations, C: Clock + ?Sized>(
 ) -> Result<Told, NoticeError> {
     let id = delivery.id.as_str();
     let (floor, _) = ledger.floor(id).await?;
-    if n <= floor || ledger.records(id, n).await?.contains(&RecordName::Notified(1)) {
+    if n <= floor {
         return Ok(Told::Before);
     }
-    let receipt: Receipt = match ledger.read(&keys::record(id, n, RecordName::Receipt(1))).await? {
-        Some((receipt, _)) => receipt,
-        None => return Err(NoticeError::NoReceipt { delivery: id.to_owned(), n }),
-    };
-    // A receipt without files (every input empty or quarantined) is nothing to wake an ETL for.
-    let messages = if receipt.files.is_empty() || delivery.notify.queues.is_empty() {
-        BTreeMap::new()
-    } else {
-        send(destinations, delivery, n, &receipt).await?
-    };
-    let sent = messages.len();
-    // A receipt that tells nobody proves no queue; a document that names none needs none.
-    let proven: &[&str] = if sent > 0 || delivery.notify.queues.is_empty() {
-        &["queue", "configuration"]
-    } else {
-        &["configuration"]
-    };
-    let released = hold::release(ledger, id, proven).await?;
-    // Last: after it nobody comes back.
-    let notified = Notified { version: FORMAT, at: clock.now(), messages, given_up: None };
-    ledger.put_once(&keys::record(id, n, RecordName::Notified(1)), &notified).await?;
+    let records = ledger.records(id, n).await?;
+    let untold = Standing::untold_parts(&records);
+    if untold.is_empty() {
+        // Told, or given up.
+        if records.iter().any(|name| matches!(name, RecordName::Notified(_))) {
+            return Ok(Told::Before);
+        }
+        return Err(NoticeError::NoReceipt { delivery: id.to_owned(), n });
+    }
+    let (mut sent, mut released) = (0, 0);
+    for part in untold {
+        let receipt: Receipt = ledger.must_read(&keys::record(id, n, RecordName::Receipt(part))).await?;
+        // A receipt without files (every input empty or quarantined) is nothing to wake an ETL for.
+        let messages = if receipt.files.is_empty() || delivery.notify.queues.is_empty() {
+            BTreeMap::new()
+        } else {
+            send(destinations, delivery, n, &receipt).await?
+        };
+        sent += messages.len();
+        // A receipt that tells nobody proves no queue; a document that names none needs none.
+        let proven: &[&str] = if !messages.is_empty() || delivery.notify.queues.is_empty() {
+            &["queue", "configuration"]
+        } else {
+            &["configuration"]
+        };
+        released += hold::release(ledger, id, proven).await?;
+        // Last: after it nobody comes back.
+        let notified = Notified { version: FORMAT, at: clock.now(), messages, given_up: None };
+        ledger.put_once(&keys::record(id, n, RecordName::Notified(part)), &notified).await?;
+    }
     Ok(Told::Now { sent, released })
 }
 
