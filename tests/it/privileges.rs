@@ -129,6 +129,17 @@ async fn everything() -> Scene {
         scene.tick_for(90).await;
     }
 
+    // What was staged vanishes, and so does the input: it is read again by its version.
+    scene.block("commit");
+    scene.stage("acme/rows/vanishing", rows(400, 1));
+    scene.deliver(&["acme-rows"]).await;
+    scene.unblock();
+    for temp in scene.aws.keys("acme-lake", "_tmp/") {
+        scene.aws.delete_object("acme-lake", &temp);
+    }
+    scene.aws.delete_object("staging", "acme/rows/vanishing");
+    scene.tick_for(60).await;
+
     scene.aws.clock().advance(SignedDuration::from_hours(15 * 24));
     scene.tick_for(20).await;
     assert_eq!(scene.staged(), Vec::<String>::new());

@@ -3,7 +3,7 @@
 //! Each action is a record, and a look at the delivery now. Nothing is published, told or deleted here: the planner finds
 //! the intent open again and dispatches it, and whoever works on it then finds the record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,7 +11,9 @@ use crate::hold;
 use crate::keys::{self, RecordName};
 use crate::ledger::{Ledger, LedgerError};
 use crate::port::ObjectStore;
-use crate::record::{Attempt, Discarded, Due, FORMAT, Hold, Outcome, Published, Refused, Resumed, Verdict};
+use crate::record::{
+    Attempt, Discarded, Dispatched, Due, FORMAT, Hold, Outcome, Published, Refused, Resumed, Verdict,
+};
 use crate::standing::{Attempts, Standing};
 
 /// How often the due record is written against other writers.
@@ -258,11 +260,16 @@ async fn wake<S: ObjectStore>(
 ) -> Result<(), OperateError> {
     let key = keys::due(delivery);
     for _ in 0..ROUNDS {
-        // Without a record the delivery is due as it is.
-        let Some((mut due, etag)) = ledger.read::<Due>(&key).await? else { return Ok(()) };
+        let (mut due, etag) = match ledger.read::<Due>(&key).await? {
+            Some((due, etag)) => (due, Some(etag)),
+            None => {
+                let dispatched = BTreeMap::new();
+                (Due { version: FORMAT, at: now, planned_at: now, flushed_at: None, dispatched }, None)
+            }
+        };
         due.at = due.at.min(now);
-        due.dispatched.remove(&n);
-        if ledger.replace(&key, &due, Some(&etag)).await? {
+        due.dispatched.insert(n, Dispatched { times: 0, last: Timestamp::UNIX_EPOCH });
+        if ledger.replace(&key, &due, etag.as_deref()).await? {
             return Ok(());
         }
     }
