@@ -33,7 +33,7 @@ type Change = fn(&mut DeliveryLog);
 #[tokio::test]
 async fn everything_that_cannot_be_is_found() {
     let log = log().await;
-    let changes: [(&str, Change); 20] = [
+    let changes: [(&str, Change); 25] = [
         ("the floor is 9, the last intent 3", |log| log.floor = 9),
         ("intent 3: is retired and only planned", |log| log.floor = 3),
         ("intent 2 is missing", |log| drop(log.intents.remove(&2))),
@@ -69,6 +69,26 @@ async fn everything_that_cannot_be_is_found() {
         }),
         ("intent 1: has resumed and had not expired", |log| {
             entry(log, 1).records.insert(RecordName::Resumed(1));
+        }),
+        ("intent 1: is closed and was neither resumed nor discarded after it expired", |log| {
+            entry(log, 1).records.insert(RecordName::Expired(1));
+        }),
+        ("intent 1: has a receipt of part 3 and is in part 1", |log| {
+            let receipt = entry(log, 1).receipts[&1].clone();
+            entry(log, 1).receipts.insert(3, receipt);
+        }),
+        ("intent 1: has generations of its outcome that do not follow each other", |log| {
+            outcome(log, 1).generation = 2;
+        }),
+        ("intent 2: decides otherwise in generation 1", |log| {
+            let mut earlier = rebuilt(log, 2);
+            earlier.verdicts = vec![Verdict::Empty];
+            entry(log, 2).earlier.insert(1, earlier);
+        }),
+        ("intent 1: published files of generation 1, which was cut otherwise", |log| {
+            let mut earlier = rebuilt(log, 1);
+            earlier.files[0].rows += 1;
+            entry(log, 1).earlier.insert(1, earlier);
         }),
         ("intent 3: has expired-2 and was not resumed before it", |log| {
             entry(log, 3).records.insert(RecordName::Expired(2));
@@ -136,6 +156,13 @@ async fn what_was_deleted_with_age_is_no_finding_and_everything_else_that_is_mis
 
 fn entry(log: &mut DeliveryLog, n: u64) -> &mut landfall_core::audit::IntentLog {
     log.intents.get_mut(&n).unwrap()
+}
+
+/// Makes an outcome the second generation; what would have been the first.
+fn rebuilt(log: &mut DeliveryLog, n: u64) -> landfall_core::record::Outcome {
+    let first = outcome(log, n).clone();
+    outcome(log, n).generation = 2;
+    first
 }
 
 fn outcome(log: &mut DeliveryLog, n: u64) -> &mut landfall_core::record::Outcome {

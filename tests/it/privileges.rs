@@ -31,6 +31,7 @@ fn demands(call: &Call) -> Vec<(&'static str, String)> {
         "ListObjectsV2" => vec![("s3:ListBucket", bucket.to_owned())],
         // Only to who may list is a missing key 404 and not 403.
         "GetObject" | "HeadObject" => vec![("s3:GetObject", object), ("s3:ListBucket", bucket.to_owned())],
+        "GetObjectVersion" => vec![("s3:GetObjectVersion", object)],
         // A copy is one for quarantine, from staging: its source is looked at first, by a call of its own.
         "PutObject" | "CopyObject" => vec![("s3:PutObject", object)],
         // Ours carry an entity tag, for which S3 asks for the right to read as well.
@@ -130,6 +131,17 @@ async fn everything() -> Scene {
         scene.configure(&document("acme", ""));
         scene.tick_for(90).await;
     }
+
+    // What was staged vanishes, and so does the input: it is read again by its version.
+    scene.block("commit");
+    scene.stage("acme/rows/vanishing", rows(400, 1));
+    scene.deliver(&["acme-rows"]).await;
+    scene.unblock();
+    for temp in scene.aws.keys("acme-lake", "_tmp/") {
+        scene.aws.delete_object("acme-lake", &temp);
+    }
+    scene.aws.delete_object("staging", "acme/rows/vanishing");
+    scene.tick_for(60).await;
 
     // Past the horizon of identities, and past the age of retired records.
     for _ in 0..2 {

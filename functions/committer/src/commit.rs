@@ -2,9 +2,7 @@
 //! catalog, receipt, notice, delete inputs, closed.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use landfall_core::delivery::{Access, Delivery, Order, PinnedConfig};
 use landfall_core::error::PortError;
@@ -12,27 +10,22 @@ use landfall_core::hold::{self, Admission, Holds};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, generation};
 use landfall_core::message::{Message, dispatch};
+use landfall_core::partition::Partition;
 use landfall_core::port::{
-    Bucket, Catalog as _, CatalogChange, Clock, DeleteOutcome, Destination, Destinations, ObjectStore,
-    Purpose, Queue,
+    Bucket, Catalog, CatalogChange, Clock, Destination, DestinationOf, Destinations, ObjectStore, Purpose,
+    Queue,
 };
-use landfall_core::record::{Closed, FORMAT, Intent, Outcome, Published, Receipt, ReceiptFile, Verdict};
-use landfall_core::standing::Standing;
+use landfall_core::record::{Attempt, Closed, FORMAT, Intent, Outcome, Receipt};
+use landfall_core::standing::{Attempts, Standing};
 use landfall_lambda::Deadline;
 
 use crate::error::CommitError;
-use crate::publish::Publisher;
+use crate::generations::{self, StagedFile};
+use crate::publish::{Publisher, under_way};
 use crate::register;
-use crate::validate::{Invalid, validate_file};
 
-/// How many inputs are deleted at once.
-const DELETES_IN_FLIGHT: usize = 32;
-/// How many files are validated, or published, at once.
-const FILES_IN_FLIGHT: usize = 8;
 /// Seconds that must be left to begin with a file: a copy cut off by the deadline is of unknown effect.
 const FILE_MARGIN_SECONDS: u32 = 30;
-/// Seconds that must be left to delete another input.
-const DELETE_MARGIN_SECONDS: u32 = 10;
 
 /// What a commit needs to know of the stack.
 #[derive(Debug, Clone)]
@@ -41,6 +34,8 @@ pub struct CommitConfig {
     pub staging: Bucket,
     /// Where notices are dispatched to.
     pub notify_queue: String,
+    /// Where merges are dispatched to: staged files that vanished are made anew.
+    pub work_queue: String,
     /// The committer's timeout, in seconds.
     pub timeout_seconds: u32,
 }
@@ -56,8 +51,13 @@ pub enum Commit {
     NothingToDo,
     /// There is no outcome yet: somebody has still to merge.
     NotMerged,
-    /// It ran out of time: nothing more of it is published until it is resumed.
-    Expired,
+    /// It expired: nothing goes on until an operator lets it. What was published has its receipt.
+    Expired(Box<CommitReport>),
+    /// A staged file is gone and nothing of it is out: a merge was asked for that makes it anew.
+    Rebuilding {
+        /// The staged key.
+        key: String,
+    },
     /// Its delivery is held, and this is not the try that the hold allows.
     Gated {
         /// Before this nobody tries, UTC.
@@ -89,6 +89,17 @@ pub struct CommitReport {
     pub released: usize,
 }
 
+impl CommitReport {
+    fn count(&mut self, work: &Work<'_>, receipt: &Receipt) {
+        self.files = receipt.files.len() as u64;
+        self.bytes = receipt.files.iter().map(|file| file.bytes).sum();
+        self.rows = receipt.rows;
+        let inputs = work.intent.inputs.iter().take(work.outcome.consumed);
+        let oldest = inputs.map(|input| input.last_modified).min();
+        self.lag_seconds = oldest.map_or(0.0, |oldest| receipt.at.duration_since(oldest).as_secs_f64());
+    }
+}
+
 /// The world a commit works in.
 #[derive(Debug)]
 pub(crate) struct Committing<'a, S, Q, D, C: ?Sized> {
@@ -109,13 +120,25 @@ pub(crate) struct Committing<'a, S, Q, D, C: ?Sized> {
 }
 
 /// An intent with all that was decided about it.
-struct Work<'a> {
-    delivery: &'a Delivery,
-    intent: Intent,
-    outcome: Outcome,
-    pin: PinnedConfig,
-    records: BTreeSet<RecordName>,
+pub(crate) struct Work<'a> {
+    /// The delivery as configured now.
+    pub delivery: &'a Delivery,
+    /// What was planned.
+    pub intent: Intent,
+    /// What was decided: the outcome of the highest generation.
+    pub outcome: Outcome,
+    /// Its files, each as the generation says that was copied.
+    pub files: Vec<StagedFile>,
+    /// The configuration it was planned with.
+    pub pin: PinnedConfig,
+    /// The records that stood when the commit began.
+    pub records: BTreeSet<RecordName>,
+    /// What they come to.
+    pub standing: Standing,
 }
+
+/// A client's account as a commit works in it, and the client's bucket.
+pub(crate) type Opened<D> = (DestinationOf<D>, Bucket);
 
 impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_, S, Q, D, C> {
     /// Commits intent `n`.
@@ -130,29 +153,25 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         }
         let records = self.ledger.records(id, n).await?;
         let standing = Standing::of(&records);
-        if standing.expired {
+        if standing.closed {
             if standing.untold.is_some() {
-                self.send_notify(id, n).await?;
-            }
-            return Ok(Commit::Expired);
-        }
-        if records.contains(&RecordName::Closed) {
-            if !records.contains(&RecordName::Notified(1)) {
                 self.send_notify(id, n).await?;
             }
             return Ok(Commit::AlreadyClosed);
         }
-        let Some(generation) = generation(&records) else { return Ok(Commit::NotMerged) };
+        let Some(generation) = standing.generation else { return Ok(Commit::NotMerged) };
         let outcome: Outcome =
             self.ledger.must_read(&keys::record(id, n, RecordName::Outcome(generation))).await?;
         if outcome.void {
             return Ok(Commit::NothingToDo);
         }
-        if let Some(before) = self.waits_for(delivery, n, floor).await? {
+        let publishes = !standing.expired && !standing.discarded;
+        if publishes && let Some(before) = self.waits_for(delivery, n, floor).await? {
             return Ok(Commit::Waits { before });
         }
-        // What is left after the receipt needs nobody but us.
-        if !standing.received
+        // What is left after the receipt needs nobody but us; so does the receipt of what expired.
+        if publishes
+            && !standing.received
             && let Admission::Gated { until } =
                 self.holds().admit(id, n, hold::Work::Data, self.clock.now()).await?
         {
@@ -160,28 +179,96 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         }
         let intent = self.ledger.intent(id, n).await?;
         let pin = self.ledger.pin(id, &intent.pin).await?;
-        let work = Work { delivery, intent, outcome, pin, records };
-
-        let mut report = CommitReport::default();
-        if !work.records.contains(&RecordName::Receipt(1)) {
-            report.catalog = self.deliver(&work).await?;
+        let files = generations::files(self.ledger, &outcome, &records).await?;
+        let work = Work { delivery, intent, outcome, files, pin, records, standing };
+        let done = if standing.expired { self.end_part(&work).await } else { self.close(&work).await };
+        match done {
+            Err(CommitError::Vanished { key, .. }) => {
+                // The merge of a decided intent makes anew what is gone, and asks for the commit again.
+                dispatch(self.queue, &self.config.work_queue, [Message::merge(id, n)]).await?;
+                Ok(Commit::Rebuilding { key })
+            }
+            done => done,
         }
-        let receipt = self.receipt(&work).await?;
-        self.send_notify(id, n).await?;
-        let (deleted, left) = self.delete_inputs(&work).await?;
+    }
+
+    /// Publishes what is still to be published, unless that was given up, and does all that follows.
+    async fn close(&self, work: &Work<'_>) -> Result<Commit, CommitError> {
+        let (id, n) = (work.delivery.id.as_str(), work.intent.n);
+        let mut report = CommitReport::default();
+        let receipt = if work.standing.discarded {
+            let records = self.settle(work).await?;
+            let receipt = self.receipt_of_rest(work, &records).await?;
+            if let Some(receipt) = &receipt {
+                self.register_rest(work, receipt).await;
+            }
+            receipt
+        } else {
+            if !work.standing.received {
+                report.catalog = self.deliver(work).await?;
+            }
+            Some(self.receipt(work).await?)
+        };
+        if receipt.is_some() || work.standing.untold.is_some() {
+            self.send_notify(id, n).await?;
+        }
+        let (deleted, left) = self.delete_inputs(work).await?;
+        self.remove_leftovers(work).await;
         // Before `closed`, after which nobody comes back to do it.
-        report.released = self.release(&work, &receipt).await?;
+        if let Some(receipt) = &receipt {
+            report.released = self.release(work, receipt).await?;
+        }
         let closed = Closed { version: FORMAT, at: self.clock.now(), deleted, left };
         self.ledger.put_once(&keys::record(id, n, RecordName::Closed), &closed).await?;
-
-        report.files = receipt.files.len() as u64;
-        report.bytes = receipt.files.iter().map(|file| file.bytes).sum();
-        report.rows = receipt.rows;
         report.deleted = deleted;
-        let oldest =
-            work.intent.inputs.iter().take(work.outcome.consumed).map(|input| input.last_modified).min();
-        report.lag_seconds = oldest.map_or(0.0, |oldest| receipt.at.duration_since(oldest).as_secs_f64());
+        if let Some(receipt) = &receipt {
+            report.count(work, receipt);
+        }
         Ok(Commit::Closed(Box::new(report)))
+    }
+
+    /// Ends the part of an intent that expired: what was published of it gets its receipt and its notice. Nothing is
+    /// published, deleted or closed until an operator decides.
+    async fn end_part(&self, work: &Work<'_>) -> Result<Commit, CommitError> {
+        let (id, n) = (work.delivery.id.as_str(), work.intent.n);
+        // A copy that may still be under way would be told of by nobody.
+        for file in &work.files {
+            for k in Attempts::of(&work.records, file.entry.index).unknown {
+                let key = keys::record(id, n, RecordName::Attempt { file: file.entry.index, k });
+                let attempt: Attempt = self.ledger.must_read(&key).await?;
+                if let Some(seconds) = under_way(&attempt, self.config.timeout_seconds, self.clock.now()) {
+                    let reason = format!("{} may still be being copied", file.entry.key);
+                    return Err(CommitError::NotYet { delivery: id.to_owned(), n, seconds, reason });
+                }
+            }
+        }
+        let mut report = CommitReport::default();
+        if !work.standing.received
+            && let Some(receipt) = self.receipt_of_rest(work, &work.records).await?
+        {
+            report.count(work, &receipt);
+        }
+        if report.files > 0 || work.standing.untold.is_some() {
+            self.send_notify(id, n).await?;
+        }
+        Ok(Commit::Expired(Box::new(report)))
+    }
+
+    /// Finds out what became of the copies of unknown effect of an intent that was given up: what arrived is told of.
+    /// The records as they stand then.
+    async fn settle(&self, work: &Work<'_>) -> Result<BTreeSet<RecordName>, CommitError> {
+        let unknown = |file: &&StagedFile| !Attempts::of(&work.records, file.entry.index).unknown.is_empty();
+        let files: Vec<&StagedFile> = work.files.iter().filter(unknown).collect();
+        if files.is_empty() {
+            return Ok(work.records.clone());
+        }
+        let (client, bucket) = self.open(work).await?;
+        let job_id = work.intent.job_id();
+        let publisher = self.publisher(work, &client.store, &bucket, &job_id);
+        for file in files {
+            publisher.find_out(file, &work.records, self.clock.now()).await?;
+        }
+        Ok(self.ledger.records(&work.delivery.id, work.intent.n).await?)
     }
 
     /// With order `delivery`, n is published only after n-1 is closed, expired, void or retired: the predecessor it has
@@ -212,272 +299,121 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
     async fn release(&self, work: &Work<'_>, receipt: &Receipt) -> Result<usize, CommitError> {
         let own = hold::of_intent(work.intent.n);
         let mut proven = vec![own.as_str(), "configuration"];
-        if !work.outcome.files.is_empty() {
+        let delivered = !work.outcome.files.is_empty() && !work.standing.discarded;
+        if delivered {
             proven.extend(["role", "bucket", "key"]);
         }
         // A catalog that the document no longer names holds nobody either.
-        if !work.outcome.files.is_empty() || work.delivery.catalog.glue.is_none() {
+        if delivered || work.delivery.catalog.glue.is_none() {
             proven.push("catalog");
         }
         Ok(self.holds().release(&work.delivery.id, work.intent.n, &proven, receipt.at).await?)
     }
 
-    /// Validates and publishes all files, and registers them.
-    async fn deliver(&self, work: &Work<'_>) -> Result<CatalogChange, CommitError> {
-        if work.outcome.files.is_empty() {
-            return Ok(CatalogChange::default());
-        }
-        let at_client = |source: PortError| CommitError::Destination {
-            delivery: work.delivery.id.clone(),
-            n: work.intent.n,
-            source: Box::new(source),
-        };
+    /// Enters the client's account.
+    ///
+    /// # Errors
+    /// When the client's role does not let us in.
+    pub(crate) async fn open(&self, work: &Work<'_>) -> Result<Opened<D>, CommitError> {
         let access = Access {
             bucket: work.pin.bucket.clone(),
             prefix: work.pin.prefix.clone(),
             temp_prefix: work.pin.temp_prefix.clone(),
             ..work.delivery.access()
         };
-        let client = self.destinations.open(&access, Purpose::Commit).await.map_err(at_client)?;
-        let bucket = Bucket { name: work.pin.bucket.clone(), owner: access.account.clone() };
-        self.validate(work, &client, &bucket).await?;
+        let opened = self.destinations.open(&access, Purpose::Commit).await;
+        let client = opened.map_err(|error| at_client(work, error))?;
+        Ok((client, Bucket { name: work.pin.bucket.clone(), owner: access.account }))
+    }
 
-        let job_id = work.intent.job_id();
-        let publisher = Publisher {
+    fn publisher<'a, T: ObjectStore>(
+        &'a self,
+        work: &'a Work<'_>,
+        store: &'a T,
+        bucket: &'a Bucket,
+        job_id: &'a str,
+    ) -> Publisher<'a, S, T> {
+        Publisher {
             ledger: self.ledger,
-            store: &client.store,
-            bucket: &bucket,
+            store,
+            bucket,
             delivery: work.delivery,
             n: work.intent.n,
-            job_id: &job_id,
+            generation: work.outcome.generation,
+            job_id,
             schema_version: work.pin.contract.version,
             execution: self.execution,
             timeout_seconds: self.config.timeout_seconds,
-        };
-        self.publish(work, &publisher, &client.store, &bucket).await?;
-        match &work.delivery.catalog.glue {
-            Some(glue) => client
-                .catalog
-                .register(
-                    &register::table(glue, &work.pin),
-                    &register::partitions(&work.pin, &work.outcome.files),
-                )
-                .await
-                .map_err(at_client),
-            None => Ok(CatalogChange::default()),
         }
     }
 
-    /// Checks every file that is not yet published, before the first one is.
-    async fn validate(
-        &self,
-        work: &Work<'_>,
-        client: &Destination<D::Store, D::Catalog, D::Queue>,
-        bucket: &Bucket,
-    ) -> Result<(), CommitError> {
-        let checks =
-            (0..work.outcome.files.len()).map(|index| self.validate_one(work, &client.store, bucket, index));
-        futures::stream::iter(checks).buffer_unordered(FILES_IN_FLIGHT).try_collect().await
+    /// Validates and publishes all files, and registers them.
+    async fn deliver(&self, work: &Work<'_>) -> Result<CatalogChange, CommitError> {
+        if work.files.is_empty() {
+            return Ok(CatalogChange::default());
+        }
+        let (client, bucket) = self.open(work).await?;
+        self.validate(work, &client.store, &bucket).await?;
+        let job_id = work.intent.job_id();
+        let publisher = self.publisher(work, &client.store, &bucket, &job_id);
+        self.publish(work, &publisher).await?;
+        let partitions = work.outcome.files.iter().map(|file| &file.partition);
+        register(&client, work, partitions).await.map_err(|error| at_client(work, error))
     }
 
-    async fn validate_one<T: ObjectStore>(
-        &self,
-        work: &Work<'_>,
-        store: &T,
-        bucket: &Bucket,
-        index: usize,
-    ) -> Result<(), CommitError> {
-        let Some(file) = work.outcome.files.get(index) else { return Ok(()) };
-        // A file that was attempted had been validated, and its temp may rightly be gone.
-        if attempted(&work.records, file.index) {
-            return Ok(());
-        }
-        self.in_time(work)?;
-        let (delivery, n) = (work.delivery.id.clone(), work.intent.n);
-        match validate_file(store, bucket, file, &work.pin.contract).await {
-            Ok(()) => Ok(()),
-            Err(Invalid::Port(source)) => {
-                Err(CommitError::Destination { delivery, n, source: Box::new(source) })
+    /// Registers what was published of an intent that was given up. Best effort: who gave it up knows of the client.
+    async fn register_rest(&self, work: &Work<'_>, receipt: &Receipt) {
+        let partitions = receipt.files.iter().map(|file| &file.partition);
+        let registered = match self.open(work).await {
+            Ok((client, _)) => {
+                register(&client, work, partitions).await.map_err(|error| at_client(work, error))
             }
-            Err(Invalid::Differs(problem)) => {
-                // Messages come twice: another worker may have published the file meanwhile, and removed its temp.
-                if attempted(&self.ledger.records(&delivery, n).await?, file.index) {
-                    let reason = format!("another worker is at {}", file.key);
-                    return Err(CommitError::NotYet { delivery, n, seconds: 5, reason });
-                }
-                Err(CommitError::NotAsStaged { delivery, n, key: file.temp_key.clone(), problem })
-            }
-        }
-    }
-
-    /// Publishes all files, several at once. After a failure no further one is begun, and those under way come to their
-    /// end: a copy that is dropped would be of unknown effect.
-    async fn publish<T: ObjectStore>(
-        &self,
-        work: &Work<'_>,
-        publisher: &Publisher<'_, S, T>,
-        store: &T,
-        bucket: &Bucket,
-    ) -> Result<(), CommitError> {
-        let failed = AtomicBool::new(false);
-        let files = (0..work.outcome.files.len())
-            .map(|index| self.publish_one(work, publisher, store, bucket, index, &failed));
-        let ended: Vec<Result<(), CommitError>> =
-            futures::stream::iter(files).buffer_unordered(FILES_IN_FLIGHT).collect().await;
-        ended.into_iter().collect()
-    }
-
-    async fn publish_one<T: ObjectStore>(
-        &self,
-        work: &Work<'_>,
-        publisher: &Publisher<'_, S, T>,
-        store: &T,
-        bucket: &Bucket,
-        index: usize,
-        failed: &AtomicBool,
-    ) -> Result<(), CommitError> {
-        let Some(file) = work.outcome.files.get(index) else { return Ok(()) };
-        if failed.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let begun = self.in_time(work);
-        let published = match begun {
-            Ok(()) => publisher.publish(file, &work.records, self.clock.now()).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = published {
-            failed.store(true, Ordering::Relaxed);
-            return Err(error);
+        if let Err(error) = registered {
+            tracing::warn!(%error, "files of a discarded intent are not in the catalog");
         }
-        // The file is where it belongs; a temp that stays is the lifecycle rule's.
-        if let Err(error) = store.delete(bucket, &file.temp_key, &file.etag).await {
-            tracing::warn!(%error, key = file.temp_key, "temp not deleted, the lifecycle rule will");
-        }
-        Ok(())
     }
 
     /// Whether there is time to begin with a file; what is done until now stands, and the next try goes on from it.
-    fn in_time(&self, work: &Work<'_>) -> Result<(), CommitError> {
+    pub(crate) fn in_time(&self, work: &Work<'_>) -> Result<(), CommitError> {
         if self.deadline.has_time_for(FILE_MARGIN_SECONDS) {
             return Ok(());
         }
         Err(out_of_time(work, "too little time is left for another file"))
     }
 
-    /// The receipt, written now or before.
-    async fn receipt(&self, work: &Work<'_>) -> Result<Receipt, CommitError> {
-        let key = keys::record(&work.delivery.id, work.intent.n, RecordName::Receipt(1));
-        if work.records.contains(&RecordName::Receipt(1)) {
-            return Ok(self.ledger.must_read(&key).await?);
-        }
-        let mut at = self.clock.now();
-        for file in &work.outcome.files {
-            let key = keys::record(&work.delivery.id, work.intent.n, RecordName::Published(file.index));
-            let published: Published = self.ledger.must_read(&key).await?;
-            at = at.max(published.at);
-        }
-        let quarantined = work
-            .outcome
-            .verdicts
-            .iter()
-            .filter(|verdict| matches!(verdict, Verdict::Quarantined { .. }))
-            .count();
-        let receipt = Receipt {
-            version: FORMAT,
-            delivery: work.delivery.id.clone(),
-            n: work.intent.n,
-            part: 1,
-            at,
-            dataset: work.pin.dataset.clone(),
-            job_id: work.intent.job_id(),
-            schema_version: work.pin.contract.version,
-            bucket: work.pin.bucket.clone(),
-            files: work
-                .outcome
-                .files
-                .iter()
-                .map(|file| ReceiptFile {
-                    key: file.key.clone(),
-                    bytes: file.bytes,
-                    rows: file.rows,
-                    crc64nvme: file.crc64nvme.clone(),
-                    partition: file.partition.clone(),
-                })
-                .collect(),
-            rows: work.outcome.rows(),
-            rejected: work.outcome.rejected(),
-            quarantined_objects: quarantined as u64,
-            inputs: work.outcome.consumed as u64,
-        };
-        self.ledger.put_once(&key, &receipt).await?;
-        // Whoever was first holds: two receipts of one intent differ at most in their time.
-        Ok(self.ledger.must_read(&key).await?)
-    }
-
     async fn send_notify(&self, delivery: &str, n: u64) -> Result<(), CommitError> {
         Ok(dispatch(self.queue, &self.config.notify_queue, [Message::notify(delivery, n)]).await?)
     }
+}
 
-    /// Deletes the consumed inputs, each only if it is still the one that was read.
-    async fn delete_inputs(&self, work: &Work<'_>) -> Result<(u64, u64), CommitError> {
-        let used = work.outcome.used(&work.intent);
-        let mut read: Vec<(String, String)> =
-            used.map(|input| (input.key.clone(), input.etag.clone())).collect();
-        if work.records.contains(&RecordName::Receipt(1)) {
-            // An earlier try came this far: what it deleted is not asked for again, or a large intent never ends.
-            let listed = self.still_listed(work, &read).await?;
-            read.retain(|(key, _)| listed.contains(key));
+/// Registers the table and these partitions, where the delivery has a catalog.
+async fn register<'p, T: Send, C: Catalog, Q: Send>(
+    client: &Destination<T, C, Q>,
+    work: &Work<'_>,
+    partitions: impl Iterator<Item = &'p Partition> + Send,
+) -> Result<CatalogChange, PortError> {
+    match &work.delivery.catalog.glue {
+        Some(glue) => {
+            let partitions = register::partitions(&work.pin, partitions);
+            client.catalog.register(&register::table(glue, &work.pin), &partitions).await
         }
-        let deletes = read.into_iter().map(|(key, etag)| self.delete_input(key, etag));
-        let outcomes: Vec<Option<DeleteOutcome>> =
-            futures::stream::iter(deletes).buffer_unordered(DELETES_IN_FLIGHT).try_collect().await?;
-        if outcomes.contains(&None) {
-            return Err(out_of_time(work, "too little time is left to delete the rest of the inputs"));
-        }
-        let count = |wanted: DeleteOutcome| {
-            outcomes.iter().filter(|outcome| **outcome == Some(wanted)).count() as u64
-        };
-        Ok((count(DeleteOutcome::Deleted), count(DeleteOutcome::Changed)))
-    }
-
-    /// Deletes one input; `None` when there is no time for it.
-    async fn delete_input(&self, key: String, etag: String) -> Result<Option<DeleteOutcome>, PortError> {
-        if !self.deadline.has_time_for(DELETE_MARGIN_SECONDS) {
-            return Ok(None);
-        }
-        self.ledger.store().delete(&self.config.staging, &key, &etag).await.map(Some)
-    }
-
-    /// The keys among these that are still listed.
-    async fn still_listed(
-        &self,
-        work: &Work<'_>,
-        inputs: &[(String, String)],
-    ) -> Result<BTreeSet<String>, PortError> {
-        let wanted: BTreeSet<&str> = inputs.iter().map(|(key, _)| key.as_str()).collect();
-        let mut listed = BTreeSet::new();
-        let mut page: Option<String> = None;
-        loop {
-            let prefix = &work.delivery.source.prefix;
-            let found = self.ledger.store().list(&self.config.staging, prefix, None, page.as_deref()).await?;
-            let keys = found.objects.into_iter().map(|object| object.key);
-            listed.extend(keys.filter(|key| wanted.contains(key.as_str())));
-            page = found.next;
-            if page.is_none() {
-                return Ok(listed);
-            }
-        }
+        None => Ok(CatalogChange::default()),
     }
 }
 
-fn out_of_time(work: &Work<'_>, reason: &str) -> CommitError {
+/// What is done stands, and the next try goes on from it.
+pub(crate) fn out_of_time(work: &Work<'_>, reason: &str) -> CommitError {
     let (delivery, n) = (work.delivery.id.clone(), work.intent.n);
     CommitError::NotYet { delivery, n, seconds: 1, reason: reason.to_owned() }
 }
 
-/// Whether a copy of a file was attempted, or made.
-fn attempted(records: &BTreeSet<RecordName>, index: u32) -> bool {
-    records.iter().any(
-        |name| matches!(name, RecordName::Published(i) | RecordName::Attempt { file: i, .. } if *i == index),
-    )
+/// A failed call in the client's account.
+pub(crate) fn at_client(work: &Work<'_>, source: PortError) -> CommitError {
+    CommitError::Destination {
+        delivery: work.delivery.id.clone(),
+        n: work.intent.n,
+        source: Box::new(source),
+    }
 }

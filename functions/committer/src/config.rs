@@ -42,6 +42,7 @@ impl CommitterConfig {
             commit: CommitConfig {
                 staging: Bucket { name: vars.required(&env::STAGING_BUCKET), owner },
                 notify_queue: vars.queue_url(&env::NOTIFY_QUEUE_URL),
+                work_queue: vars.queue_url(&env::WORK_QUEUE_URL),
                 timeout_seconds: vars.seconds(&env::TIMEOUT_SECONDS, LEAST_TIMEOUT_SECONDS),
             },
             registry: RegistryOptions {

@@ -36,6 +36,30 @@ pub enum CommitError {
         /// What differs.
         problem: String,
     },
+    /// A staged file is gone, and nothing of it is out: it has to be made anew.
+    #[error("delivery {delivery}, intent {n}: staged file {key} is gone")]
+    Vanished {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// The staged key.
+        key: String,
+    },
+    /// A file of an earlier generation is out, or may be, and the newest has other files.
+    #[error(
+        "delivery {delivery}, intent {n}: file {file} of generation {generation} was copied, and what was staged anew is cut otherwise"
+    )]
+    RebuildDiffers {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// The file's index.
+        file: u32,
+        /// The generation that was copied.
+        generation: u32,
+    },
     /// Another object stands at the production key. It is never overwritten.
     #[error("delivery {delivery}, intent {n}: s3 key {key} is taken by another object: {problem}")]
     Conflict {
@@ -103,9 +127,10 @@ impl CommitError {
         match self {
             Self::Ledger(error) => error.class(),
             // Our own account: it passes when we mend it; no client can.
-            Self::Own(_) | Self::NotYet { .. } => ErrorClass::Transient,
+            Self::Own(_) | Self::NotYet { .. } | Self::Vanished { .. } => ErrorClass::Transient,
             Self::Destination { source, .. } => source.class(),
             Self::NotAsStaged { .. }
+            | Self::RebuildDiffers { .. }
             | Self::Conflict { .. }
             | Self::DamagedCopy { .. }
             | Self::PossibleDuplicate { .. }
@@ -142,11 +167,12 @@ impl CommitError {
             }
             Self::Destination { source, .. } => Breakage::of(source),
             Self::NotAsStaged { n, .. } => named(hold::of_intent(*n), "not_as_staged"),
+            Self::RebuildDiffers { n, .. } => named(hold::of_intent(*n), "rebuild_differs"),
             Self::Conflict { n, .. } => named(hold::of_intent(*n), "conflict"),
             Self::DamagedCopy { n, .. } => named(hold::of_intent(*n), "damaged_copy"),
             Self::PossibleDuplicate { n, .. } => named(hold::of_intent(*n), "possible_duplicate"),
             Self::NoConfiguration { .. } => named("configuration".to_owned(), "no_configuration"),
-            Self::Ledger(_) | Self::Own(_) | Self::NotYet { .. } => None,
+            Self::Ledger(_) | Self::Own(_) | Self::NotYet { .. } | Self::Vanished { .. } => None,
         }
     }
 }

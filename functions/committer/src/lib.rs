@@ -5,8 +5,12 @@
 mod commit;
 mod config;
 mod error;
+mod files;
+mod generations;
 mod publish;
+mod receipt;
 mod register;
+mod tidy;
 mod validate;
 
 pub use commit::{Commit, CommitConfig, CommitReport};
@@ -77,7 +81,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
         {
             self.resume(id, execution).await?;
         }
-        if delivery.order == Order::Delivery && matches!(done, Commit::Closed(_) | Commit::AlreadyClosed) {
+        let over = matches!(done, Commit::Closed(_) | Commit::AlreadyClosed | Commit::Expired(_));
+        if delivery.order == Order::Delivery && over {
             self.wake(id, n + 1).await?;
         }
         Ok(done)
@@ -140,11 +145,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> MessageHandler for Com
 fn report(id: &str, done: Commit, invocation: &Invocation) -> Verdict {
     match done {
         Commit::Closed(report) => {
-            let counts = &invocation.metrics;
-            counts.count(&metrics::FILES_OUT, Some(id), report.files);
-            counts.count(&metrics::BYTES_OUT, Some(id), report.bytes);
-            counts.count(&metrics::ROWS_OUT, Some(id), report.rows);
-            counts.observe(&metrics::FRESHNESS_LAG, Some(id), report.lag_seconds);
+            count(id, &report, invocation);
             Verdict::done("published")
                 .count("files", report.files)
                 .count("rows", report.rows)
@@ -152,11 +153,27 @@ fn report(id: &str, done: Commit, invocation: &Invocation) -> Verdict {
                 .count("partitions_created", report.catalog.partitions_created as u64)
                 .count("inputs_deleted", report.deleted)
         }
+        Commit::Expired(report) => {
+            count(id, &report, invocation);
+            Verdict::done("expired").count("files", report.files).count("rows", report.rows)
+        }
+        Commit::Rebuilding { key } => Verdict::done("rebuilding").detail(key),
         Commit::AlreadyClosed => Verdict::done("already_closed"),
         Commit::NothingToDo => Verdict::done("nothing_to_do"),
-        Commit::Expired => Verdict::done("expired"),
         Commit::Gated { until } => Verdict::done("gated").detail(until.to_string()),
         Commit::NotMerged => Verdict::done("not_merged"),
         Commit::Waits { before } => Verdict::done("waits_for_its_turn").count("before", before),
+    }
+}
+
+/// What a receipt newly names.
+fn count(id: &str, report: &CommitReport, invocation: &Invocation) {
+    let counts = &invocation.metrics;
+    counts.count(&metrics::FILES_OUT, Some(id), report.files);
+    counts.count(&metrics::BYTES_OUT, Some(id), report.bytes);
+    counts.count(&metrics::ROWS_OUT, Some(id), report.rows);
+    // Where nothing was published nothing was late.
+    if report.lag_seconds > 0.0 {
+        counts.observe(&metrics::FRESHNESS_LAG, Some(id), report.lag_seconds);
     }
 }

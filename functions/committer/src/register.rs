@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_core::delivery::{GlueTable, PinnedConfig};
-use landfall_core::partition;
+use landfall_core::partition::{self, Partition};
 use landfall_core::port::{CatalogColumn, CatalogPartition, CatalogTable};
-use landfall_core::record::OutcomeFile;
 
 /// The table a delivery needs.
 pub(crate) fn table(glue: &GlueTable, pin: &PinnedConfig) -> CatalogTable {
@@ -43,15 +42,17 @@ pub(crate) fn table(glue: &GlueTable, pin: &PinnedConfig) -> CatalogTable {
 }
 
 /// The partitions in which the files stand; none for a dataset without partitions.
-pub(crate) fn partitions(pin: &PinnedConfig, files: &[OutcomeFile]) -> Vec<CatalogPartition> {
+pub(crate) fn partitions<'p>(
+    pin: &PinnedConfig,
+    of_files: impl Iterator<Item = &'p Partition>,
+) -> Vec<CatalogPartition> {
     if pin.layout.partitions.is_empty() {
         return Vec::new();
     }
-    let distinct: BTreeSet<CatalogPartition> = files
-        .iter()
-        .map(|file| CatalogPartition {
-            values: partition::catalog_values(&file.partition),
-            location: format!("s3://{}/{}{}", pin.bucket, pin.prefix, partition::path(&file.partition)),
+    let distinct: BTreeSet<CatalogPartition> = of_files
+        .map(|of_file| CatalogPartition {
+            values: partition::catalog_values(of_file),
+            location: format!("s3://{}/{}{}", pin.bucket, pin.prefix, partition::path(of_file)),
         })
         .collect();
     distinct.into_iter().collect()

@@ -13,6 +13,9 @@ pub(crate) enum Invalid {
     /// The client's store failed.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// There is no such file.
+    #[error("it is gone")]
+    Gone,
     /// The file differs from what the outcome names.
     #[error("{0}")]
     Differs(String),
@@ -21,7 +24,7 @@ pub(crate) enum Invalid {
 /// Checks one staged file, every byte of it.
 ///
 /// # Errors
-/// [`Invalid::Differs`] names the first difference.
+/// [`Invalid::Differs`] names the first difference, [`Invalid::Gone`] says that there is nothing to check.
 pub(crate) async fn validate_file<S: ObjectStore>(
     store: &S,
     bucket: &Bucket,
@@ -30,7 +33,7 @@ pub(crate) async fn validate_file<S: ObjectStore>(
 ) -> Result<(), Invalid> {
     let differs = |what: String| Err(Invalid::Differs(what));
     let Some(head) = store.head(bucket, &file.temp_key).await? else {
-        return differs("it is gone".to_owned());
+        return Err(Invalid::Gone);
     };
     if head.etag != file.etag || head.size != file.bytes {
         return differs(format!(
@@ -79,9 +82,8 @@ pub(crate) async fn checksum<S: ObjectStore>(
             }
             Ok(digest.finalize())
         }
-        GetOutcome::Absent | GetOutcome::Changed => {
-            Err(Invalid::Differs("it changed while it was read".to_owned()))
-        }
+        GetOutcome::Absent => Err(Invalid::Gone),
+        GetOutcome::Changed => Err(Invalid::Differs("it changed while it was read".to_owned())),
     }
 }
 
@@ -106,8 +108,7 @@ async fn read_tail<S: ObjectStore>(
             }
             Ok(bytes)
         }
-        GetOutcome::Absent | GetOutcome::Changed => {
-            Err(Invalid::Differs("it changed while it was read".to_owned()))
-        }
+        GetOutcome::Absent => Err(Invalid::Gone),
+        GetOutcome::Changed => Err(Invalid::Differs("it changed while it was read".to_owned())),
     }
 }

@@ -63,6 +63,28 @@ pub enum WorkError {
         /// How many inputs had been read.
         inputs: usize,
     },
+    /// Staged files of a decided intent are gone, and an input they were made of is too.
+    #[error(
+        "delivery {delivery}, intent {n}: {key} cannot be read again, neither as listed nor by its version"
+    )]
+    InputsGone {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// The staged key.
+        key: String,
+    },
+    /// Staged files of a decided intent are gone and cannot be made as they were, while others of them are out.
+    #[error("delivery {delivery}, intent {n}: cannot stage the same files again: {detail}")]
+    RebuildDiffers {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// What differs.
+        detail: String,
+    },
     /// An input could not be read to its end.
     #[error("cannot read {key} after {tries} tries: {source}")]
     Input {
@@ -87,7 +109,9 @@ impl WorkError {
             Self::Own(_) | Self::Raced { .. } | Self::OutOfTime { .. } | Self::Input { .. } => {
                 ErrorClass::Transient
             }
-            Self::NoConfiguration { .. } => ErrorClass::ClientFixable,
+            Self::NoConfiguration { .. } | Self::InputsGone { .. } | Self::RebuildDiffers { .. } => {
+                ErrorClass::ClientFixable
+            }
         }
     }
 
@@ -99,9 +123,12 @@ impl WorkError {
             | Self::Own(_)
             | Self::Raced { .. }
             | Self::Input { .. } => true,
-            Self::Merge { .. } | Self::Record(_) | Self::NoConfiguration { .. } | Self::OutOfTime { .. } => {
-                false
-            }
+            Self::Merge { .. }
+            | Self::Record(_)
+            | Self::NoConfiguration { .. }
+            | Self::InputsGone { .. }
+            | Self::RebuildDiffers { .. }
+            | Self::OutOfTime { .. } => false,
         };
         let class = self.class();
         Failure {
@@ -126,6 +153,8 @@ impl WorkError {
                 })
             }
             Self::Destination { source, .. } => Breakage::of(source),
+            Self::InputsGone { n, .. } => Some(self.alone(*n, "inputs_gone")),
+            Self::RebuildDiffers { n, .. } => Some(self.alone(*n, "rebuild_differs")),
             Self::NoConfiguration { .. } => Some(Breakage {
                 resource: "configuration".to_owned(),
                 class: self.class(),
@@ -139,6 +168,16 @@ impl WorkError {
             | Self::Raced { .. }
             | Self::OutOfTime { .. }
             | Self::Input { .. } => None,
+        }
+    }
+
+    /// A breakage of one intent alone.
+    fn alone(&self, n: u64, code: &str) -> Breakage {
+        Breakage {
+            resource: hold::of_intent(n),
+            class: self.class(),
+            code: Some(code.to_owned()),
+            detail: self.to_string(),
         }
     }
 }

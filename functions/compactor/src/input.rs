@@ -39,6 +39,28 @@ impl Fetched {
     }
 }
 
+/// Opens a staged object: the one that was listed, or, when that is gone, the version of it that an outcome recorded.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn open<S: ObjectStore>(
+    store: &S,
+    staging: &Bucket,
+    input: &Input,
+    version: Option<&str>,
+) -> Result<GetOutcome<S::Body>, PortError> {
+    let found = store.get(staging, &input.key, Some(&input.etag), None).await?;
+    match (found, version) {
+        (GetOutcome::Absent | GetOutcome::Changed, Some(version)) => {
+            match store.get_version(staging, &input.key, version).await? {
+                GetOutcome::Found(head, _) if head.etag != input.etag => Ok(GetOutcome::Changed),
+                found => Ok(found),
+            }
+        }
+        (found, _) => Ok(found),
+    }
+}
+
 /// Fetches a small object whole, with retries; a large one later.
 ///
 /// # Errors
@@ -47,6 +69,7 @@ pub(crate) async fn fetch<S: ObjectStore>(
     store: &S,
     staging: &Bucket,
     input: Option<&Input>,
+    version: Option<&str>,
 ) -> Result<Fetched, WorkError> {
     let Some(input) = input else { return Ok(Fetched::Absent) };
     if input.size > PREFETCH_BYTES {
@@ -55,7 +78,7 @@ pub(crate) async fn fetch<S: ObjectStore>(
     let mut tries = 0;
     loop {
         tries += 1;
-        match fetch_once(store, staging, input).await {
+        match fetch_once(store, staging, input, version).await {
             Ok(fetched) => return Ok(fetched),
             Err(source) if tries >= READ_TRIES => {
                 return Err(WorkError::Input { key: input.key.clone(), tries, source: Box::new(source) });
@@ -69,8 +92,9 @@ async fn fetch_once<S: ObjectStore>(
     store: &S,
     staging: &Bucket,
     input: &Input,
+    version: Option<&str>,
 ) -> Result<Fetched, PortError> {
-    match store.get(staging, &input.key, Some(&input.etag), None).await? {
+    match open(store, staging, input, version).await? {
         GetOutcome::Absent => Ok(Fetched::Absent),
         GetOutcome::Changed => Ok(Fetched::Changed),
         GetOutcome::Found(head, mut body) => {

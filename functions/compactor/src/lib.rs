@@ -15,6 +15,8 @@ mod merge;
 mod planner;
 mod prune;
 mod quarantine;
+mod rebuild;
+mod run;
 mod staging;
 mod sweep;
 
@@ -191,7 +193,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
                 }
             }
         }
-        if matches!(done, Execution::Decided(_) | Execution::Adopted) {
+        if matches!(done, Execution::Decided(_) | Execution::Adopted | Execution::Rebuilt) {
             dispatch(&self.queue, &self.config.planner.commit_queue, [Message::commit(id, n)]).await?;
         }
         Ok(Handled::Executed(done))
@@ -372,6 +374,7 @@ impl Handled {
             Self::Executed(Execution::Retired) => Verdict::done("retired"),
             Self::Executed(Execution::Expired) => Verdict::done("expired"),
             Self::Executed(Execution::Gated { until }) => Verdict::done("gated").detail(until.to_string()),
+            Self::Executed(Execution::Rebuilt) => Verdict::done("rebuilt"),
         };
         verdict.kind(kind)
     }

@@ -119,10 +119,11 @@ pub enum Told {
     },
 }
 
-/// Tells the client's queues of every part of intent `n` of which they were not told.
+/// Tells the client's queues of every part of intent `n` that they were not told of.
 ///
 /// # Errors
-/// When one queue fails, the others are told all the same; the next try tells all again, with the same ids.
+/// When one queue fails, the others are told all the same; the next try tells all again, with the same ids. A later part
+/// waits for the one before it.
 pub(crate) async fn tell<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized>(
     holds: &Holds<'_, S, Q>,
     destinations: &D,
@@ -135,17 +136,17 @@ pub(crate) async fn tell<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?
     if n <= floor {
         return Ok(Told::Before);
     }
-    let mut records = ledger.records(id, n).await?;
-    let Some(first) = Standing::of(&records).untold else {
-        let has_receipt = records.iter().any(|name| matches!(name, RecordName::Receipt(_)));
-        return if has_receipt {
-            Ok(Told::Before)
-        } else {
-            Err(NoticeError::NoReceipt { delivery: id.to_owned(), n })
-        };
-    };
-    let (mut sent, mut released, mut next) = (0, 0, Some(first));
-    while let Some(part) = next {
+    let records = ledger.records(id, n).await?;
+    let untold = Standing::untold_parts(&records);
+    if untold.is_empty() {
+        // Told, or given up.
+        if records.iter().any(|name| matches!(name, RecordName::Notified(_))) {
+            return Ok(Told::Before);
+        }
+        return Err(NoticeError::NoReceipt { delivery: id.to_owned(), n });
+    }
+    let (mut sent, mut released) = (0, 0);
+    for part in untold {
         let receipt: Receipt = ledger.must_read(&keys::record(id, n, RecordName::Receipt(part))).await?;
         // A receipt without files (every input empty or quarantined) is nothing to wake an ETL for.
         let messages = if receipt.files.is_empty() || delivery.notify.queues.is_empty() {
@@ -170,8 +171,6 @@ pub(crate) async fn tell<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?
         // Last: after it nobody comes back.
         let notified = Notified { version: FORMAT, at: clock.now(), messages, given_up: None };
         ledger.put_once(&keys::record(id, n, RecordName::Notified(part)), &notified).await?;
-        records.insert(RecordName::Notified(part));
-        next = Standing::of(&records).untold;
     }
     Ok(Told::Now { sent, released })
 }

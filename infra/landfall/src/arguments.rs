@@ -30,6 +30,12 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Look at the log of deliveries, or check that it can be true (AWS credentials and region from the environment)
     Log(Log),
+    /// Let expired intents go on: what of them was not published is delivered as a further part
+    Redeliver(Intents),
+    /// Give up what of intents that expired, or are held alone, was not published; their inputs are deleted
+    Discard(Intents),
+    /// Decide a copy that only the client can tell of (`possible_duplicate`)
+    Resolve(Resolve),
     /// Keep an embedded AWS with these deliveries until standard input ends
     Serve(Serve),
 }
@@ -106,15 +112,55 @@ pub(crate) enum LogCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct LogPlace {
+    #[command(flatten)]
+    pub(crate) place: StatePlace,
+    /// The deliveries
+    #[arg(required = true, value_name = "DELIVERY")]
+    pub(crate) deliveries: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatePlace {
     /// The state bucket of the stack
     #[arg(long, value_name = "BUCKET")]
     pub(crate) bucket: String,
     /// The account that must own it
     #[arg(long, value_name = "ID")]
     pub(crate) account: String,
-    /// The deliveries
-    #[arg(required = true, value_name = "DELIVERY")]
-    pub(crate) deliveries: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Intents {
+    #[command(flatten)]
+    pub(crate) place: StatePlace,
+    /// The delivery
+    #[arg(value_name = "DELIVERY")]
+    pub(crate) delivery: String,
+    /// The intents' numbers, as `landfall log show` gives them
+    #[arg(required = true, value_name = "INTENT")]
+    pub(crate) intents: Vec<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("resolution").required(true).args(["delivered", "not_delivered"]))]
+pub(crate) struct Resolve {
+    #[command(flatten)]
+    pub(crate) place: StatePlace,
+    /// The client has the file: it is never copied again
+    #[arg(long)]
+    pub(crate) delivered: bool,
+    /// The client never had it: it is copied again
+    #[arg(long)]
+    pub(crate) not_delivered: bool,
+    /// The delivery
+    #[arg(value_name = "DELIVERY")]
+    pub(crate) delivery: String,
+    /// The intent's number
+    #[arg(value_name = "INTENT")]
+    pub(crate) intent: u64,
+    /// The file's index in the outcome, from 0: the first number of its attempt
+    #[arg(value_name = "FILE")]
+    pub(crate) file: u32,
 }
 
 #[derive(Debug, Args)]
@@ -149,5 +195,15 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_copy_is_resolved_in_exactly_one_way() {
+        let resolve = |ways: &[&str]| {
+            let place = ["landfall", "resolve", "--bucket", "state", "--account", "111111111111"];
+            Arguments::try_parse_from([&place, ways, &["acme-sales", "7", "0"]].concat()).is_ok()
+        };
+        assert!(resolve(&["--delivered"]) && resolve(&["--not-delivered"]));
+        assert!(!resolve(&[]) && !resolve(&["--delivered", "--not-delivered"]));
     }
 }

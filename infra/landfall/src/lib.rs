@@ -1,7 +1,8 @@
 //! The operator's command line of landfall: check documents, convert local files with the merge engine alone, and run
 //! the whole chain in the embedded AWS, for a user's own files or as the demo.
 //!
-//! Exit codes: 0 done, 1 a check found something (a refused document, rows that do not add up), 2 it could not be done.
+//! Exit codes: 0 done, 1 a check found something (a refused document, rows that do not add up) or an
+//! action does not apply, 2 it could not be done.
 
 mod arguments;
 mod convert;
@@ -11,6 +12,7 @@ mod error;
 mod files;
 mod local;
 mod log;
+mod operate;
 mod progress;
 mod proof;
 mod report;
@@ -50,6 +52,9 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Verify(arguments) => local::verify_command(&screen, &arguments).await,
         Command::Demo(arguments) => demo::command(&screen, &arguments).await,
         Command::Log(arguments) => log::command(&screen, &arguments).await,
+        Command::Redeliver(arguments) => operate::redeliver(&screen, &arguments).await,
+        Command::Discard(arguments) => operate::discard(&screen, &arguments).await,
+        Command::Resolve(arguments) => operate::resolve(&screen, &arguments).await,
         Command::Serve(arguments) => serve::command(&screen, &arguments).await,
     };
     match answer {

@@ -6,7 +6,7 @@ use landfall_core::ledger::Ledger;
 use landfall_core::port::Bucket;
 
 use crate::Finding;
-use crate::arguments::{Log, LogCommand, LogPlace};
+use crate::arguments::{Log, LogCommand, LogPlace, StatePlace};
 use crate::error::CommandError;
 use crate::screen::{Screen, grouped};
 
@@ -18,14 +18,15 @@ pub(crate) async fn command(screen: &Screen, arguments: &Log) -> Result<Finding,
     }
 }
 
-async fn ledger(place: &LogPlace) -> Ledger<S3Store> {
+/// The log in the state bucket of a stack.
+pub(crate) async fn ledger(place: &StatePlace) -> Ledger<S3Store> {
     let clients = Clients::load(ClientsConfig::from_environment()).await;
     let bucket = Bucket { name: place.bucket.clone(), owner: place.account.clone() };
     Ledger::new(clients.store(), bucket)
 }
 
 async fn show(screen: &Screen, place: &LogPlace) -> Result<Finding, CommandError> {
-    let ledger = ledger(place).await;
+    let ledger = ledger(&place.place).await;
     for delivery in &place.deliveries {
         let log = audit::read(&ledger, delivery).await?;
         let mut table = vec![
@@ -45,7 +46,7 @@ fn row(n: u64, entry: &IntentLog) -> Vec<String> {
     let (intent, outcome) = (entry.intent.as_ref(), entry.outcome.as_ref());
     vec![
         n.to_string(),
-        entry.state().to_string(),
+        state(entry),
         of(intent.map(|intent| intent.planned_at.to_string())),
         of(intent.map(|intent| format!("{:?}", intent.reason).to_lowercase())),
         match (intent, outcome) {
@@ -59,18 +60,24 @@ fn row(n: u64, entry: &IntentLog) -> Vec<String> {
     ]
 }
 
-/// How many intents there are, and how many of them are over.
+/// How far an intent is, and in which part when it was resumed.
+fn state(entry: &IntentLog) -> String {
+    match (entry.state(), entry.part()) {
+        (state, 1) => state.to_string(),
+        (state, part) => format!("{state} (part {part})"),
+    }
+}
+
+/// How many intents there are, how many of them are over, and how many wait for an operator.
 pub(crate) fn summary(log: &DeliveryLog) -> String {
-    let over = log
-        .intents
-        .values()
-        .filter(|entry| matches!(entry.state(), State::Done | State::Void | State::Expired))
-        .count();
-    format!("{} intents, {over} over, floor {}", log.intents.len(), log.floor)
+    let over = log.intents.values().filter(|entry| entry.state().is_over()).count();
+    let expired = log.intents.values().filter(|entry| entry.state() == State::Expired).count();
+    let waiting = if expired > 0 { format!(", {expired} expired") } else { String::new() };
+    format!("{} intents, {over} over{waiting}, floor {}", log.intents.len(), log.floor)
 }
 
 async fn verify(screen: &Screen, place: &LogPlace) -> Result<Finding, CommandError> {
-    let ledger = ledger(place).await;
+    let ledger = ledger(&place.place).await;
     let mut finding = Finding::Sound;
     for delivery in &place.deliveries {
         let log = audit::read(&ledger, delivery).await?;
@@ -87,4 +94,33 @@ async fn verify(screen: &Screen, place: &LogPlace) -> Result<Finding, CommandErr
         }
     }
     Ok(finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use landfall_core::keys::RecordName;
+
+    use super::*;
+
+    fn entry(names: &[&str]) -> IntentLog {
+        let records = names.iter().map(|name| RecordName::parse(name).unwrap()).collect();
+        IntentLog { records, ..IntentLog::default() }
+    }
+
+    #[test]
+    fn a_line_says_that_an_intent_expired_was_resumed_or_given_up() {
+        for (names, expected) in [
+            (&["intent", "expired"][..], "expired"),
+            (&["intent", "expired", "resumed"], "planned (part 2)"),
+            (&["intent", "expired", "resumed", "expired-2"], "expired (part 2)"),
+            (&["intent", "expired", "discarded"], "discarding"),
+            (&["intent", "expired", "discarded", "closed"], "discarded"),
+        ] {
+            assert_eq!(state(&entry(names)), expected, "{names:?}");
+        }
+        let mut log = DeliveryLog { floor: 0, ..DeliveryLog::default() };
+        log.intents.insert(1, entry(&["intent", "expired"]));
+        log.intents.insert(2, entry(&["intent", "discarded", "closed"]));
+        assert_eq!(summary(&log), "2 intents, 1 over, 1 expired, floor 0");
+    }
 }

@@ -78,11 +78,22 @@ impl Asked {
 pub(crate) struct Replay {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
+    /// What each request takes, by which clock.
+    takes: Option<(TestClock, SignedDuration)>,
 }
 
 impl Replay {
+    /// Lets each request take its time.
+    pub(crate) fn taking(self, clock: &TestClock, time: SignedDuration) -> Self {
+        Self { takes: Some((clock.clone(), time)), ..self }
+    }
+
     pub(crate) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
-        Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), asked: Arc::default() }
+        Self {
+            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+            asked: Arc::default(),
+            takes: None,
+        }
     }
 
     /// What was asked so far.
@@ -132,6 +143,9 @@ impl HttpConnector for Replay {
             body: String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned(),
         };
         self.asked.lock().unwrap().push(asked);
+        if let Some((clock, time)) = &self.takes {
+            clock.advance(*time);
+        }
         let next = self.answers.lock().unwrap().pop_front();
         HttpConnectorFuture::ready(match next {
             Some(Answer::Http { status, headers, body }) => {

@@ -2,7 +2,7 @@
 //!
 //! | request | sent how often | time for one try |
 //! |---|---|---|
-//! | list, head, get, delete, tags, abort, create upload | SDK retry | 90 s |
+//! | list, head, get, delete, tags, abort, create or list uploads | SDK retry | 90 s |
 //! | part | SDK retry | 120 s |
 //! | part of a copy | SDK retry | 300 s |
 //! | conditional put | again only after an answer that surely had no effect | 120 s |
@@ -86,6 +86,15 @@ impl ObjectStore for S3Store {
         self.get_object(bucket, key, if_match, range).await
     }
 
+    async fn get_version(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        version_id: &str,
+    ) -> Result<GetOutcome<S3Body>, PortError> {
+        self.get_object_version(bucket, key, version_id).await
+    }
+
     async fn put(
         &self,
         bucket: &Bucket,
@@ -137,6 +146,10 @@ impl ObjectStore for S3Store {
 
     async fn abort_upload(&self, bucket: &Bucket, upload: &Upload) -> Result<(), PortError> {
         self.end_upload(bucket, upload).await
+    }
+
+    async fn list_uploads(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Upload>, PortError> {
+        self.uploads_below(bucket, prefix).await
     }
 
     async fn copy(&self, bucket: &Bucket, request: &CopyRequest<'_>) -> Result<CopyOutcome, PortError> {

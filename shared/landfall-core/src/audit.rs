@@ -33,6 +33,8 @@ pub struct IntentLog {
     pub intent: Option<Intent>,
     /// The outcome of the highest generation.
     pub outcome: Option<Outcome>,
+    /// The outcomes of the generations before it.
+    pub earlier: BTreeMap<u32, Outcome>,
     /// What was published, by the file's index.
     pub published: BTreeMap<u32, Published>,
     /// The receipts, by part.
@@ -56,8 +58,12 @@ pub enum State {
     Done,
     /// It could not run; its inputs returned.
     Void,
-    /// It ran out of time.
+    /// It ran out of time; an operator may let it go on.
     Expired,
+    /// An operator gave it up; its inputs are being deleted.
+    Discarding,
+    /// An operator gave up what of it was not published; nothing is left to do.
+    Discarded,
 }
 
 impl fmt::Display for State {
@@ -70,18 +76,34 @@ impl fmt::Display for State {
             Self::Done => "done",
             Self::Void => "void",
             Self::Expired => "expired",
+            Self::Discarding => "discarding",
+            Self::Discarded => "discarded",
         })
     }
 }
 
+impl State {
+    /// Whether nothing is left to do, so that the number can be retired.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Void | Self::Discarded)
+    }
+}
+
 impl IntentLog {
+    /// The part it is in, from 1.
+    pub fn part(&self) -> u32 {
+        Standing::of(&self.records).part
+    }
+
     /// How far it is.
     pub fn state(&self) -> State {
         let standing = Standing::of(&self.records);
         match &self.outcome {
             Some(outcome) if outcome.void => State::Void,
+            _ if standing.is_over() && standing.discarded => State::Discarded,
             _ if standing.is_over() => State::Done,
             _ if standing.closed => State::Closed,
+            _ if standing.discarded => State::Discarding,
             _ if standing.expired => State::Expired,
             _ if standing.received => State::Delivered,
             Some(_) => State::Merged,
@@ -122,9 +144,12 @@ pub async fn read<S: ObjectStore>(ledger: &Ledger<S>, delivery: &str) -> Result<
         match name {
             RecordName::Intent => entry.intent = Some(ledger.must_read(&object.key).await?),
             RecordName::Outcome(generation) => {
-                if entry.outcome.as_ref().is_none_or(|outcome| outcome.generation < generation) {
-                    entry.outcome = Some(ledger.must_read(&object.key).await?);
-                }
+                let outcome: Outcome = ledger.must_read(&object.key).await?;
+                let before = match &entry.outcome {
+                    Some(highest) if highest.generation > generation => Some(outcome),
+                    _ => entry.outcome.replace(outcome),
+                };
+                entry.earlier.extend(before.map(|outcome| (outcome.generation, outcome)));
             }
             RecordName::Published(file) => {
                 entry.published.insert(file, ledger.must_read(&object.key).await?);
@@ -166,8 +191,7 @@ pub fn verify(log: &DeliveryLog) -> Vec<Finding> {
     for (n, entry) in kept {
         let n = &n;
         verify_intent(*n, entry, &mut findings);
-        let retired = matches!(entry.state(), State::Done | State::Void);
-        if *n <= log.floor && !retired {
+        if *n <= log.floor && !entry.state().is_over() {
             findings.add(*n, format!("is retired and only {}", entry.state()));
         }
         let (Some(intent), Some(outcome)) = (&entry.intent, &entry.outcome) else { continue };
@@ -230,6 +254,7 @@ fn verify_intent(n: u64, entry: &IntentLog, findings: &mut Findings) {
         return;
     };
     verify_outcome(n, intent, outcome, findings);
+    verify_generations(n, entry, outcome, findings);
     verify_publication(n, entry, outcome, findings);
     verify_receipts(n, entry, outcome, findings);
 }
@@ -254,6 +279,38 @@ fn verify_parts(n: u64, entry: &IntentLog, findings: &mut Findings) {
     let standing = Standing::of(&entry.records);
     if standing.closed && !standing.received && !standing.discarded {
         findings.add(n, "is closed without a receipt");
+    }
+    if standing.closed && standing.expired {
+        findings.add(n, "is closed and was neither resumed nor discarded after it expired");
+    }
+    let received = entry.receipts.keys().filter(|part| **part > standing.part.saturating_add(1));
+    for part in received {
+        findings.add(n, format!("has a receipt of part {part} and is in part {}", standing.part));
+    }
+}
+
+/// Each generation decides as the one before it did; while a file of an earlier one is out, it is cut alike.
+fn verify_generations(n: u64, entry: &IntentLog, outcome: &Outcome, findings: &mut Findings) {
+    let numbers = entry.earlier.keys().chain(std::iter::once(&outcome.generation));
+    if (1..).zip(numbers).any(|(expected, generation)| expected != *generation) {
+        findings.add(n, "has generations of its outcome that do not follow each other");
+    }
+    for (generation, earlier) in &entry.earlier {
+        if (earlier.consumed, &earlier.verdicts) != (outcome.consumed, &outcome.verdicts) {
+            findings.add(n, format!("decides otherwise in generation {generation}"));
+        }
+        let out = entry.published.values().any(|published| published.generation == *generation);
+        if out && !earlier.is_cut_like(outcome) {
+            findings.add(n, format!("published files of generation {generation}, which was cut otherwise"));
+        }
+    }
+    for published in entry.published.values() {
+        let known =
+            published.generation == outcome.generation || entry.earlier.contains_key(&published.generation);
+        if !known {
+            let (key, generation) = (&published.key, published.generation);
+            findings.add(n, format!("published {key} of generation {generation}, which does not stand"));
+        }
     }
 }
 

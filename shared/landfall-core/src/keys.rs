@@ -203,6 +203,11 @@ pub fn temp_file(temp_prefix: &str, n: u64, execution: &str, file: u32) -> Strin
     format!("{temp_prefix}{n:020}/{execution}/{file:05}.parquet")
 }
 
+/// The prefix of everything that executions of intent `n` staged, below the delivery's hidden prefix.
+pub fn temps_of_intent(temp_prefix: &str, n: u64) -> String {
+    format!("{temp_prefix}{n:020}/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

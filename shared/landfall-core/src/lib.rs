@@ -17,6 +17,7 @@ pub mod keys;
 pub mod layout;
 pub mod ledger;
 pub mod message;
+pub mod operate;
 pub mod partition;
 pub mod plan;
 pub mod port;

@@ -219,6 +219,14 @@ pub trait ObjectStore: Send + Sync {
         range: Option<(u64, u64)>,
     ) -> impl Future<Output = Result<GetOutcome<Self::Body>, PortError>> + Send;
 
+    /// Reads one version of an object, current or not; `Absent` when the bucket no longer has it.
+    fn get_version(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        version_id: &str,
+    ) -> impl Future<Output = Result<GetOutcome<Self::Body>, PortError>> + Send;
+
     /// Writes an object in one request, under a condition. `crc64nvme` is sent and checked by the store.
     fn put(
         &self,
@@ -275,6 +283,13 @@ pub trait ObjectStore: Send + Sync {
         bucket: &Bucket,
         upload: &Upload,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Uploads under way whose keys begin with `prefix`: one page of them (S3: 1,000), for tidying up.
+    fn list_uploads(
+        &self,
+        bucket: &Bucket,
+        prefix: &str,
+    ) -> impl Future<Output = Result<Vec<Upload>, PortError>> + Send;
 
     /// Copies within the bucket, create-if-absent, in the way the endpoint's capabilities allow:
     /// one conditional CopyObject (up to 5 GB), else UploadPartCopy and a conditional completion, then tags.

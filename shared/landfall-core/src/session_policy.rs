@@ -10,7 +10,8 @@
 //! | [`Purpose::Notify`] | - | - | - | - | send |
 //!
 //! Listing is needed because S3 answers 403 instead of 404 for a missing key to a principal that may not list:
-//! without it absence could never be told from refusal.
+//! without it absence could never be told from refusal. Listing uploads is for removing those that nobody will complete;
+//! S3 can bind it to no prefix.
 //!
 //! KMS is allowed through the services that need it and nowhere else, on whatever key they ask for: temps can stand under
 //! the bucket's default key or under one that was configured before, and a catalog or a queue has its own. Which keys
@@ -85,6 +86,7 @@ pub fn session_policy(access: &Access, purpose: Purpose) -> Result<String, Sessi
                 allow(STAGE_OBJECT_ACTIONS, &[objects(access, &access.temp_prefix)], ""),
                 allow(PRODUCTION_OBJECT_ACTIONS, &[objects(access, &access.prefix)], ""),
                 listing(access, &[&access.prefix, &access.temp_prefix]),
+                allow(&["s3:ListBucketMultipartUploads"], &[bucket(access)], ""),
             ];
             match &access.glue {
                 Some((database, table)) => {
@@ -292,7 +294,7 @@ mod tests {
             })
         );
         assert_eq!(
-            policy["Statement"][4]["Resource"],
+            policy["Statement"][5]["Resource"],
             serde_json::json!([
                 "arn:aws:glue:eu-central-1:222222222222:catalog",
                 "arn:aws:glue:eu-central-1:222222222222:database/lake",

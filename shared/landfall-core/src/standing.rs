@@ -42,13 +42,7 @@ impl Standing {
             .max();
         let resumed = records.iter().filter(|name| matches!(name, RecordName::Resumed(_))).count();
         let part = u32::try_from(resumed).unwrap_or(u32::MAX).saturating_add(1);
-        let untold = records
-            .iter()
-            .filter_map(|name| match name {
-                RecordName::Receipt(part) if !has(RecordName::Notified(*part)) => Some(*part),
-                _ => None,
-            })
-            .min();
+        let untold = Self::untold_parts(records).into_iter().min();
         Self {
             generation,
             part,
@@ -60,15 +54,83 @@ impl Standing {
         }
     }
 
+    /// The parts that have a receipt and of which the client has not been told, in order.
+    pub fn untold_parts(records: &BTreeSet<RecordName>) -> Vec<u32> {
+        let received = records.iter().filter_map(|name| match name {
+            RecordName::Receipt(part) => Some(*part),
+            _ => None,
+        });
+        received.filter(|part| !records.contains(&RecordName::Notified(*part))).collect()
+    }
+
     /// Whether nothing at all is left to do: closed, and the client told of every part.
     pub fn is_over(&self) -> bool {
         self.closed && self.untold.is_none()
     }
 }
 
+/// Attempts at publishing one file, from the names of its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempts {
+    /// Whether the file stands at its production key.
+    pub published: bool,
+    /// The attempts of unknown effect, by number: neither refused nor followed by a publication.
+    pub unknown: Vec<u32>,
+    /// The last attempt; 0 when there was none.
+    pub last: u32,
+    /// The last attempt that was not refused: what was published, or may have been, is a copy of what it copied.
+    pub effective: Option<u32>,
+}
+
+impl Attempts {
+    /// Reads the names of an intent's records for one file.
+    pub fn of(records: &BTreeSet<RecordName>, index: u32) -> Self {
+        let published = records.contains(&RecordName::Published(index));
+        let mut of_file = Self { published, unknown: Vec::new(), last: 0, effective: None };
+        for name in records {
+            let RecordName::Attempt { file, k } = *name else { continue };
+            if file != index {
+                continue;
+            }
+            of_file.last = of_file.last.max(k);
+            if !records.contains(&RecordName::Refused { file, k }) {
+                of_file.effective = of_file.effective.max(Some(k));
+                if !published {
+                    of_file.unknown.push(k);
+                }
+            }
+        }
+        of_file
+    }
+
+    /// Whether nothing of the file is out, nor may be: its staged file is needed still.
+    pub fn is_open(&self) -> bool {
+        !self.published && self.unknown.is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_open_when_all_its_attempts_were_refused() {
+        let attempts = |names: &[&str], file| {
+            let records =
+                names.iter().map(|name| RecordName::parse(name).expect("a record's name")).collect();
+            Attempts::of(&records, file)
+        };
+        let names = ["intent", "attempt-0-1", "refused-0-1", "attempt-0-2", "attempt-1-1", "published-1"];
+        let unknown = attempts(&names, 0);
+        assert_eq!((unknown.unknown.as_slice(), unknown.last, unknown.effective), (&[2][..], 2, Some(2)));
+        assert!(!unknown.is_open());
+        let published = attempts(&names, 1);
+        assert_eq!((published.unknown.len(), published.effective), (0, Some(1)));
+        assert!(!published.is_open());
+        assert!(attempts(&names, 2).is_open());
+        let refused = attempts(&["attempt-0-1", "refused-0-1"], 0);
+        assert_eq!((refused.is_open(), refused.last, refused.effective), (true, 1, None));
+    }
 
     fn standing(names: &[&str]) -> Standing {
         Standing::of(&names.iter().map(|name| RecordName::parse(name).expect("a record's name")).collect())

@@ -54,7 +54,7 @@ variables! {
         "The queue of S3 events and the schedule.";
     PLAN_QUEUE_URL = "LANDFALL_PLAN_QUEUE_URL", EVERY,
         "The FIFO queue of plans.";
-    WORK_QUEUE_URL = "LANDFALL_WORK_QUEUE_URL", &["compactor"],
+    WORK_QUEUE_URL = "LANDFALL_WORK_QUEUE_URL", &["compactor", "committer"],
         "The queue of merges.";
     COMMIT_QUEUE_URL = "LANDFALL_COMMIT_QUEUE_URL", &["compactor", "committer"],
         "The queue of commits.";

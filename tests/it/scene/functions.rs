@@ -96,6 +96,7 @@ impl Functions {
             commit: CommitConfig {
                 staging: staging.clone(),
                 notify_queue: urls.notify.clone(),
+                work_queue: urls.work.clone(),
                 timeout_seconds: TIMEOUT_SECONDS,
             },
             registry: registry.clone(),

@@ -142,7 +142,8 @@ pub(crate) fn session_policy(access: &Access, purpose: Purpose) -> Vec<Grant> {
         Purpose::Stage => [temps, vec![listing(&access.temp_prefix)], keys].concat(),
         Purpose::Commit => {
             let glue = access.glue.as_ref().map(|(database, table)| glue_policy(access, database, table));
-            let listings = vec![listing(&access.prefix), listing(&access.temp_prefix)];
+            let uploads = Grant::new("s3:ListBucketMultipartUploads", &bucket);
+            let listings = vec![listing(&access.prefix), listing(&access.temp_prefix), uploads];
             let keys = if glue.is_some() { allow(CATALOG_KMS_ACTIONS, "*") } else { keys };
             [temps, production, listings, keys, glue.unwrap_or_default()].concat()
         }

@@ -6,7 +6,7 @@ use landfall_core::port::{
     Condition, DeleteOutcome, GetOutcome, ListPage, ObjectAttributes, ObjectHead, PutOutcome,
 };
 
-use super::bucket::{BucketState, NewObject, StoredObject};
+use super::bucket::{BucketState, NewObject, StoredObject, Version};
 use super::calls::Request;
 use super::checksum;
 use super::identity::{Principal, bucket_arn, object_arn};
@@ -178,6 +178,23 @@ impl World {
             body = flipped(&body);
         }
         Ok(GetOutcome::Found(object.head(), body))
+    }
+
+    /// One entry of a key's history; `None` when it is none of its objects.
+    pub(crate) fn get_version(
+        &self,
+        request: &Request,
+        version_id: &str,
+    ) -> Result<Option<(ObjectHead, Bytes)>, PortError> {
+        self.demand(request, "s3:GetObjectVersion", request.key_text())?;
+        let bucket = self.bucket(request)?;
+        let history = bucket.keys.get(request.key_text()).into_iter().flatten();
+        let found = history.filter_map(|version| match version {
+            Version::Object(object) => Some(object),
+            Version::DeleteMarker(_) => None,
+        });
+        let mut found = found.filter(|object| object.version_id.as_deref() == Some(version_id));
+        Ok(found.next().map(|object| (object.head(), object.body.clone())))
     }
 
     pub(crate) fn put(

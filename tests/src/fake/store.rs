@@ -226,6 +226,24 @@ impl ObjectStore for FakeStore {
         })
     }
 
+    async fn get_version(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        version_id: &str,
+    ) -> Result<GetOutcome<FakeBody>, PortError> {
+        // S3 has one operation for both; the action it asks for is another.
+        let request = self.read("GetObjectVersion", bucket, key);
+        let found = self.fake.call(request, |world, request| world.get_version(request, version_id)).await?;
+        let request = self.read("ReadBody", bucket, key);
+        Ok(match found {
+            Some((head, rest)) => {
+                GetOutcome::Found(head, FakeBody { fake: self.fake.clone(), request, rest, cut: false })
+            }
+            None => GetOutcome::Absent,
+        })
+    }
+
     async fn put(
         &self,
         bucket: &Bucket,
@@ -290,6 +308,11 @@ impl ObjectStore for FakeStore {
     async fn abort_upload(&self, bucket: &Bucket, upload: &Upload) -> Result<(), PortError> {
         let request = self.read("AbortMultipartUpload", bucket, &upload.key);
         self.fake.call(request, |world, request| world.abort_upload(request, &upload.id)).await
+    }
+
+    async fn list_uploads(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Upload>, PortError> {
+        let request = self.read("ListMultipartUploads", bucket, prefix);
+        self.fake.call(request, |world, request| world.list_uploads(request)).await
     }
 
     async fn copy(&self, bucket: &Bucket, request: &CopyRequest<'_>) -> Result<CopyOutcome, PortError> {

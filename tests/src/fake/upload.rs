@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use landfall_core::error::{PortError, PortErrorKind};
-use landfall_core::port::{Condition, CopyOutcome, ObjectAttributes, PutOutcome, UploadedPart};
+use landfall_core::port::{Condition, CopyOutcome, ObjectAttributes, PutOutcome, Upload, UploadedPart};
 
 use super::bucket::{NewObject, Part, UploadState};
 use super::calls::Request;
 use super::checksum;
+use super::identity::bucket_arn;
 use super::s3::flipped;
 use super::world::World;
 
@@ -180,6 +181,18 @@ impl World {
         // One that is gone already (404 NoSuchUpload) is a success at the port.
         self.bucket_mut(request)?.uploads.remove(id);
         Ok(())
+    }
+
+    pub(crate) fn list_uploads(&self, request: &Request) -> Result<Vec<Upload>, PortError> {
+        let bucket = self.bucket(request)?;
+        let arn = bucket_arn(&bucket.name);
+        // S3 knows no condition on the prefix here.
+        if !self.may(&request.principal, &bucket.owner, "s3:ListBucketMultipartUploads", &arn, None) {
+            return Err(request.refuse(PortErrorKind::Denied, "AccessDenied"));
+        }
+        let below = |(_, upload): &(&String, &UploadState)| upload.key.starts_with(request.key_text());
+        let uploads = bucket.uploads.iter().filter(below);
+        Ok(uploads.map(|(id, upload)| Upload { key: upload.key.clone(), id: id.clone() }).collect())
     }
 
     /// The object to copy; `None` when it is gone or another one.

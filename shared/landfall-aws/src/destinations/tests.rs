@@ -1,9 +1,9 @@
 //! Sessions: what is asked of STS, when it is asked again, and what a refusal becomes.
 
 use jiff::SignedDuration;
-use landfall_core::delivery::Secret;
-use landfall_core::error::{ErrorClass, PortErrorKind};
-use landfall_core::port::{Destinations, ObjectStore, Purpose};
+use landfall_core::delivery::{Capabilities, Secret};
+use landfall_core::error::{Effect, ErrorClass, PortErrorKind};
+use landfall_core::port::{CopyOutcome, CopyRequest, Destinations, ObjectAttributes, ObjectStore, Purpose};
 use percent_encoding::percent_decode_str;
 
 use crate::replay::{Answer, Asked, Replay, TestClock, access, answer, lake, s3_error, with_headers};
@@ -98,6 +98,68 @@ async fn a_session_near_its_end_is_renewed_before_the_next_request() {
     let asked = replay.asked();
     assert_eq!(asked.iter().map(is_sts).collect::<Vec<_>>(), [true, false, true, false]);
     assert_eq!(asked[3].header("x-amz-security-token"), "token-B");
+}
+
+/// A file copied in six parts while its session comes to its end.
+fn large_copy<'a>(attributes: &'a ObjectAttributes, capabilities: &'a Capabilities) -> CopyRequest<'a> {
+    CopyRequest {
+        source_key: "_tmp/acme-sales/x",
+        source_etag: "e",
+        source_size: 3 * 1024 * 1024 * 1024,
+        key: "lake/sales/x",
+        attributes,
+        capabilities,
+    }
+}
+
+const IN_PARTS: Capabilities = Capabilities {
+    full_object_multipart_checksum: true,
+    copy_checksum: true,
+    conditional_copy: false,
+    multipart_tags: true,
+};
+
+fn begun() -> Answer {
+    answer(200, "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+}
+
+fn part() -> Answer {
+    answer(200, "<CopyPartResult><ETag>\"p\"</ETag></CopyPartResult>")
+}
+
+fn completed() -> Answer {
+    answer(200, "<CompleteMultipartUploadResult><ETag>\"c-6\"</ETag></CompleteMultipartUploadResult>")
+}
+
+#[tokio::test]
+async fn a_session_that_ends_in_the_middle_of_a_long_copy_is_renewed_between_its_parts() {
+    let clock = TestClock::default();
+    let first = [session("A", "2026-05-19T11:00:00Z"), begun(), part(), part(), part()];
+    let second = [session("B", "2026-05-19T12:00:00Z"), part(), part(), part(), completed()];
+    // Five minutes before its end the session is opened anew: 12 minutes a request, the fifth comes at 10:56.
+    let replay = Replay::new(first.into_iter().chain(second)).taking(&clock, SignedDuration::from_mins(14));
+    let opened = replay.clients_at(&clock).destinations().open(&access(), Purpose::Commit).await.unwrap();
+    let attributes = ObjectAttributes::default();
+    let outcome = opened.store.copy(&lake(), &large_copy(&attributes, &IN_PARTS)).await.unwrap();
+    assert!(matches!(outcome, CopyOutcome::Copied { .. }), "{outcome:?}");
+    let tokens: Vec<String> =
+        replay.asked().iter().map(|asked| asked.header("x-amz-security-token").to_owned()).collect();
+    let expected = ["", "token-A", "token-A", "token-A", "token-A", "", "token-B", "token-B", "token-B"];
+    assert_eq!(tokens[..9], expected);
+    assert_eq!(tokens.last().unwrap(), "token-B");
+}
+
+#[tokio::test]
+async fn a_session_refused_in_the_middle_of_a_long_copy_ends_it_without_a_trace() {
+    let answers = [session("A", "2026-05-19T11:00:00Z"), begun(), part(), s3_error(400, "ExpiredToken")];
+    let after = [session("B", "2026-05-19T12:00:00Z"), answer(204, "")];
+    let replay = Replay::new(answers.into_iter().chain(after));
+    let opened = replay.clients().destinations().open(&access(), Purpose::Commit).await.unwrap();
+    let attributes = ObjectAttributes::default();
+    let error = opened.store.copy(&lake(), &large_copy(&attributes, &IN_PARTS)).await.unwrap_err();
+    assert_eq!((error.class(), error.effect), (ErrorClass::Transient, Effect::None), "surely not copied");
+    let abort = replay.asked().pop().unwrap();
+    assert_eq!((abort.method.as_str(), abort.header("x-amz-security-token")), ("DELETE", "token-B"));
 }
 
 #[tokio::test]

@@ -139,6 +139,35 @@ impl S3Store {
         }
     }
 
+    pub(super) async fn get_object_version(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        version_id: &str,
+    ) -> Result<GetOutcome<S3Body>, PortError> {
+        let attempt = reading("read object version", bucket, key);
+        self.principal.ready().await?;
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&bucket.name)
+            .set_expected_bucket_owner(owner(bucket))
+            .key(key)
+            .version_id(version_id)
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await;
+        match answer {
+            Ok(found) => {
+                let head = head_of_get(&found);
+                let length = unsigned(found.content_length());
+                Ok(GetOutcome::Found(head, S3Body::new(found.body, length, attempt)))
+            }
+            Err(error) if is_missing_key(&error) => Ok(GetOutcome::Absent),
+            Err(error) => Err(self.principal.learn(attempt.failed(&error))),
+        }
+    }
+
     /// A conditional put. It is sent again only after an answer that surely had no effect (`SlowDown`, 409, no connection):
     /// after any other, our own first write would look like somebody else's.
     pub(super) async fn put_object(

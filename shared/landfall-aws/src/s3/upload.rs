@@ -1,14 +1,16 @@
 //! Multipart uploads.
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType,
+};
 use bytes::Bytes;
 use landfall_core::delivery::Capabilities;
 use landfall_core::error::{PortError, PortErrorKind};
 use landfall_core::port::{Bucket, ObjectAttributes, PutOutcome, Upload, UploadedPart};
 
 use super::objects::{encryption, metadata, tag_header, version};
-use super::wire::{crc64_text, crc64_value, unquoted};
+use super::wire::{crc64_text, crc64_value, listed_key, unquoted};
 use super::{BODY_TIMEOUT, COPY_TIMEOUT, S3Store, once, owner, reading, within, writing};
 use crate::error::{is_missing_upload, is_precondition_failed};
 
@@ -180,5 +182,32 @@ impl S3Store {
             Err(error) if is_missing_upload(&error) => Ok(()),
             Err(error) => Err(self.principal.learn(attempt.failed(&error))),
         }
+    }
+
+    pub(super) async fn uploads_below(
+        &self,
+        bucket: &Bucket,
+        prefix: &str,
+    ) -> Result<Vec<Upload>, PortError> {
+        let attempt = reading("list uploads of", bucket, prefix);
+        self.principal.ready().await?;
+        let answer = self
+            .client
+            .list_multipart_uploads()
+            .bucket(&bucket.name)
+            .set_expected_bucket_owner(owner(bucket))
+            .prefix(prefix)
+            .encoding_type(EncodingType::Url)
+            .send()
+            .await
+            .map_err(|error| self.principal.learn(attempt.failed(&error)))?;
+        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        let uploads = answer.uploads().iter().filter_map(|upload| {
+            let raw = upload.key()?;
+            let key = if encoded { listed_key(raw)? } else { raw.to_owned() };
+            Some(Upload { key, id: upload.upload_id()?.to_owned() })
+        });
+        // An endpoint may ignore the prefix: what lies elsewhere is nobody's to abort.
+        Ok(uploads.filter(|upload| upload.key.starts_with(prefix)).collect())
     }
 }

@@ -294,6 +294,18 @@ impl<'a, S: ObjectStore, Q: Queue> Holds<'a, S, Q> {
     }
 }
 
+/// Ends the hold of one intent by the decision of an operator, who need not be told of it.
+///
+/// # Errors
+/// When the log fails.
+pub async fn dismiss<S: ObjectStore>(ledger: &Ledger<S>, delivery: &str, n: u64) -> Result<(), LedgerError> {
+    let key = keys::hold(delivery, &super::of_intent(n));
+    if let Some((_, etag)) = ledger.read_bytes(&key).await? {
+        ledger.delete(&key, &etag).await?;
+    }
+    Ok(())
+}
+
 /// How a delivery is held.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Held(pub Vec<Hold>);

@@ -47,7 +47,7 @@ pub struct Published {
     pub file: u32,
     /// The production key.
     pub key: String,
-    /// The entity tag of the published object.
+    /// The entity tag of the published object; empty when an operator vouched for it, who knows none.
     pub etag: String,
     /// When, UTC.
     pub at: Timestamp,

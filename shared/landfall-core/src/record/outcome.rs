@@ -58,7 +58,17 @@ pub struct OutcomeFile {
     pub key: String,
 }
 
-/// The end of an execution: the one object that decides an intent. The first one put wins.
+impl OutcomeFile {
+    /// Whether it holds the same rows for the same production key: each execution reads in the same order, so that what
+    /// is counted alike was cut alike.
+    pub fn is_cut_like(&self, other: &Self) -> bool {
+        (self.index, self.rows, &self.partition, &self.key)
+            == (other.index, other.rows, &other.partition, &other.key)
+    }
+}
+
+/// The end of an execution: the one object that decides an intent. The first one put wins. When staged files vanish, a
+/// further generation names them anew: with the same verdicts, and while a file is out, with the same files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Form of this record.
@@ -102,6 +112,12 @@ impl Outcome {
             .iter()
             .map(|verdict| if let Verdict::Merged { rejected, .. } = verdict { *rejected } else { 0 })
             .sum()
+    }
+
+    /// Whether another generation of it has the same files: as many, with the same rows under the same keys.
+    pub fn is_cut_like(&self, other: &Self) -> bool {
+        self.files.len() == other.files.len()
+            && self.files.iter().zip(&other.files).all(|(left, right)| left.is_cut_like(right))
     }
 
     /// The inputs this outcome used up: their bytes were read and delivered, held no record, or were set aside. One that

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use landfall_core::error::{ErrorClass, PortErrorKind};
-use landfall_core::port::DeleteOutcome;
+use landfall_core::port::{DeleteOutcome, ObjectBody as _};
 
 use super::{
     Breach, Bucket, Bytes, Case, Condition, GetOutcome, ObjectStore as _, PutOutcome, StoreHarness, Verdict,
@@ -24,6 +24,7 @@ pub(super) fn cases<H: StoreHarness>() -> Vec<Case<H>> {
         absence_is_an_answer,
         a_read_is_pinned_to_its_entity_tag,
         ranges_are_inclusive,
+        a_version_is_read_after_its_object_is_replaced_and_deleted,
         an_empty_object_is_an_object,
         a_deletion_names_what_it_deletes,
         a_deleted_or_replaced_version_can_be_read_by_its_id,
@@ -33,6 +34,31 @@ pub(super) fn cases<H: StoreHarness>() -> Vec<Case<H>> {
         a_missing_bucket_is_not_absence,
         a_head_in_a_missing_bucket_is_not_absence,
     ]
+}
+
+async fn a_version_is_read_after_its_object_is_replaced_and_deleted<H: StoreHarness>(harness: &H) -> Verdict {
+    let (bucket, store) = (harness.fresh_bucket(true).await, harness.store());
+    let first = create(harness, &bucket, "a b", b"one").await?;
+    let Some(head) = store.head(&bucket, "a b").await? else {
+        return Err(Breach("not there".to_owned()));
+    };
+    let Some(version) = head.version_id else { return Err(Breach("it has no version".to_owned())) };
+    let replaces = Condition::Matches(first.clone());
+    let second =
+        written(store.put(&bucket, "a b", Bytes::from_static(b"two"), &replaces, None, &plain()).await?)?;
+    store.delete(&bucket, "a b", &second).await?;
+    let GetOutcome::Found(head, mut body) = store.get_version(&bucket, "a b", &version).await? else {
+        return Err(Breach("the version is not there".to_owned()));
+    };
+    ensure!(head.etag == first, "the entity tag is {}", head.etag);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.chunk().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    ensure!(bytes == b"one", "other bytes");
+    let other = store.get_version(&bucket, "another key", &version).await?;
+    ensure!(matches!(other, GetOutcome::Absent), "a version of another key");
+    Ok(())
 }
 
 async fn a_key_is_created_once<H: StoreHarness>(harness: &H) -> Verdict {

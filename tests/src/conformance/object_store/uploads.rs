@@ -27,6 +27,7 @@ pub(super) fn cases<H: StoreHarness>() -> Vec<Case<H>> {
         parts_out_of_order_are_refused,
         an_aborted_upload_is_gone,
         an_aborted_upload_takes_no_part,
+        uploads_are_listed_below_a_prefix,
         a_repeated_completion_changes_nothing,
     ]
 }
@@ -232,6 +233,25 @@ async fn an_aborted_upload_takes_no_part<H: StoreHarness>(harness: &H) -> Verdic
     store.abort_upload(&bucket, &started).await?;
     let sent = store.upload_part(&bucket, &started, 1, Bytes::from_static(b"x"), &capabilities).await;
     expect_kind(sent, PortErrorKind::Conflict, "a part of an aborted upload")
+}
+
+async fn uploads_are_listed_below_a_prefix<H: StoreHarness>(harness: &H) -> Verdict {
+    let bucket = harness.fresh_bucket(false).await;
+    let (store, capabilities) = (harness.store(), harness.capabilities());
+    let mut begun = Vec::new();
+    for key in ["_tmp/a/1 é+", "_tmp/a/2", "_tmp/b/1"] {
+        begun.push(store.create_upload(&bucket, key, &attributes(&[]), &capabilities).await?);
+    }
+    begun.pop();
+    let mut listed = store.list_uploads(&bucket, "_tmp/a/").await?;
+    listed.sort_by(|left, right| left.key.cmp(&right.key));
+    ensure!(listed == begun, "listed {listed:?}, begun were {begun:?}");
+    for upload in &listed {
+        store.abort_upload(&bucket, upload).await?;
+    }
+    let rest = store.list_uploads(&bucket, "_tmp/").await?;
+    ensure!(rest.len() == 1, "{rest:?} instead of the one below another prefix");
+    Ok(())
 }
 
 async fn a_repeated_completion_changes_nothing<H: StoreHarness>(harness: &H) -> Verdict {
