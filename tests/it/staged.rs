@@ -89,7 +89,9 @@ pub async fn expire(scene: &Scene, part: u32) {
 /// Lets all staged files that stand vanish.
 pub fn lose_temps(scene: &Scene) -> usize {
     let temps = scene.aws.keys(LAKE, "_tmp/");
-    temps.iter().for_each(|key| scene.aws.delete_object(LAKE, key));
+    for key in &temps {
+        scene.aws.delete_object(LAKE, key);
+    }
     temps.len()
 }
 

@@ -1,5 +1,6 @@
 //! Which staged file stands for each file of an intent, when several generations of its outcome stand.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_core::keys::{self, RecordName};
@@ -49,11 +50,11 @@ pub(crate) async fn files<S: ObjectStore>(
         if attempt.generation >= outcome.generation {
             continue;
         }
-        let copied = match earlier.get(&attempt.generation) {
-            Some(copied) => copied,
-            None => {
+        let copied = match earlier.entry(attempt.generation) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
                 let key = keys::record(delivery, n, RecordName::Outcome(attempt.generation));
-                earlier.entry(attempt.generation).or_insert(ledger.must_read(&key).await?)
+                unknown.insert(ledger.must_read::<Outcome>(&key).await?)
             }
         };
         // Two executions met: the rows of this file may be in others of the new generation too.

@@ -83,7 +83,7 @@ impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
                 // The client does not delete: nothing there means nothing was written. That is settled now; the staged
                 // file is needed again, and made anew when it is gone.
                 Judged::Absent => {
-                    self.refused(entry, *k, "nothing was there when nobody could write it").await?
+                    self.refused(entry, *k, "nothing was there when nobody could write it").await?;
                 }
             }
         }
@@ -191,13 +191,11 @@ impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
                 self.refused(file, k, "the staged file changed or is gone").await?;
                 let temp = self.store.head(self.bucket, &file.temp_key).await;
                 let (delivery, n, key) = (self.delivery.id.clone(), self.n, file.temp_key.clone());
-                match temp.map_err(|error| self.at_client(error))? {
-                    None => Err(CommitError::Vanished { delivery, n, key }),
-                    Some(_) => {
-                        let problem = "it changed after it was checked".to_owned();
-                        Err(CommitError::NotAsStaged { delivery, n, key, problem })
-                    }
+                if temp.map_err(|error| self.at_client(error))?.is_none() {
+                    return Err(CommitError::Vanished { delivery, n, key });
                 }
+                let problem = "it changed after it was checked".to_owned();
+                Err(CommitError::NotAsStaged { delivery, n, key, problem })
             }
             Err(error) if error.effect == Effect::None => {
                 self.refused(file, k, &error.to_string()).await?;

@@ -138,7 +138,7 @@ pub(crate) struct Intents {
     pub(crate) delivery: String,
     /// The intents' numbers, as `landfall log show` gives them
     #[arg(required = true, value_name = "INTENT")]
-    pub(crate) intents: Vec<u64>,
+    pub(crate) numbers: Vec<u64>,
 }
 
 #[derive(Debug, Args)]

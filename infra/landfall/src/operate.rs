@@ -16,7 +16,7 @@ pub(crate) async fn redeliver(screen: &Screen, arguments: &Intents) -> Result<Fi
     let ledger = ledger(&arguments.place).await;
     let delivery = arguments.delivery.as_str();
     let mut finding = Finding::Sound;
-    for n in &arguments.intents {
+    for n in &arguments.numbers {
         let part = operate::redeliver(&ledger, delivery, *n, Timestamp::now()).await;
         finding = said(screen, finding, part.map(|part| format!("intent {n} goes on as part {part}")))?;
     }
@@ -28,7 +28,7 @@ pub(crate) async fn discard(screen: &Screen, arguments: &Intents) -> Result<Find
     let ledger = ledger(&arguments.place).await;
     let delivery = arguments.delivery.as_str();
     let mut finding = Finding::Sound;
-    for n in &arguments.intents {
+    for n in &arguments.numbers {
         let discarded = operate::discard(&ledger, delivery, *n, Timestamp::now()).await;
         finding = said(screen, finding, discarded.map(|()| format!("intent {n} is given up")))?;
     }

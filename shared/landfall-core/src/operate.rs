@@ -260,9 +260,8 @@ async fn wake<S: ObjectStore>(
 ) -> Result<(), OperateError> {
     let key = keys::due(delivery);
     for _ in 0..ROUNDS {
-        let (mut due, etag) = match ledger.read::<Due>(&key).await? {
-            Some((due, etag)) => (due, Some(etag)),
-            None => {
+        let (mut due, etag) = ledger.read::<Due>(&key).await?.map_or_else(
+            || {
                 let dispatched = BTreeMap::new();
                 let due = Due {
                     version: FORMAT,
@@ -273,8 +272,9 @@ async fn wake<S: ObjectStore>(
                     dispatched,
                 };
                 (due, None)
-            }
-        };
+            },
+            |(due, etag)| (due, Some(etag)),
+        );
         due.at = due.at.min(now);
         due.dispatched.insert(n, Dispatched { times: 0, last: Timestamp::UNIX_EPOCH });
         if ledger.replace(&key, &due, etag.as_deref()).await? {

@@ -136,8 +136,8 @@ async fn a_session_that_ends_in_the_middle_of_a_long_copy_is_renewed_between_its
     let clock = TestClock::default();
     let first = [session("A", "2026-05-19T11:00:00Z"), begun(), part(), part(), part()];
     let second = [session("B", "2026-05-19T12:00:00Z"), part(), part(), part(), completed()];
-    // Five minutes before its end the session is opened anew: 12 minutes a request, the fifth comes at 10:56.
-    let replay = Replay::new(first.into_iter().chain(second)).taking(&clock, SignedDuration::from_mins(14));
+    // Twelve minutes a request: the fourth part is asked for at 11:00, when the session is over.
+    let replay = Replay::new(first.into_iter().chain(second)).taking(&clock, SignedDuration::from_mins(12));
     let opened = replay.clients_at(&clock).destinations().open(&access(), Purpose::Commit).await.unwrap();
     let attributes = ObjectAttributes::default();
     let outcome = opened.store.copy(&lake(), &large_copy(&attributes, &IN_PARTS)).await.unwrap();
