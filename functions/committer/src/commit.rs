@@ -123,7 +123,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         let records = self.ledger.records(id, n).await?;
         if records.contains(&RecordName::Closed) {
             if !records.contains(&RecordName::Notified(1)) {
-                self.send_notify(id, n).await?;
+                self.send_notify(delivery, n).await?;
             }
             return Ok(Commit::AlreadyClosed);
         }
@@ -145,7 +145,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             report.catalog = self.deliver(&work).await?;
         }
         let receipt = self.receipt(&work).await?;
-        self.send_notify(id, n).await?;
+        self.send_notify(delivery, n).await?;
         let (deleted, left) = self.delete_inputs(&work).await?;
         // Before `closed`, after which nobody comes back to do it.
         report.released = self.release(&work).await?;
@@ -388,8 +388,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         Ok(self.ledger.must_read(&key).await?)
     }
 
-    async fn send_notify(&self, delivery: &str, n: u64) -> Result<(), CommitError> {
-        Ok(dispatch(self.queue, &self.config.notify_queue, [Message::notify(delivery, n)]).await?)
+    async fn send_notify(&self, delivery: &Delivery, n: u64) -> Result<(), CommitError> {
+        let notify = [Message::notify(&delivery.id, n)];
+        Ok(dispatch(self.queue, &self.config.notify_queue, &delivery.tenant, notify).await?)
     }
 
     /// Deletes the consumed inputs, each only if it is still the one that was read.

@@ -68,7 +68,7 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
     let mut count = 0;
     for (target, messages) in messages {
         count += messages.len();
-        dispatch(queue, target, messages).await?;
+        dispatch(queue, target, &delivery.tenant, messages).await?;
     }
     let mut due = Due { version: FORMAT, at, planned_at: now, flushed_at: schedule.flushed_at, dispatched };
     // A lost race means that another plan of this delivery has just written its own view, which is equally good; but a

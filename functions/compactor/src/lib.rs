@@ -162,7 +162,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         )
         .await?;
         if done != Execution::Retired {
-            dispatch(&self.queue, &self.config.planner.commit_queue, [Message::commit(id, n)]).await?;
+            let commit = [Message::commit(id, n)];
+            dispatch(&self.queue, &self.config.planner.commit_queue, &delivery.tenant, commit).await?;
         }
         if let Execution::Decided(report) = &done {
             let counts = &invocation.metrics;

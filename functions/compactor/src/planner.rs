@@ -103,8 +103,8 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
         let put = put_intents(ledger, delivery, &log.view, &plan.intents, now).await?;
         report.intents += put.numbers.len();
         report.objects += put.objects;
-        dispatch(queue, &config.work_queue, put.numbers.iter().map(|n| Message::merge(&delivery.id, *n)))
-            .await?;
+        let merges = put.numbers.iter().map(|n| Message::merge(&delivery.id, *n));
+        dispatch(queue, &config.work_queue, &delivery.tenant, merges).await?;
         if put.raced {
             continue;
         }
