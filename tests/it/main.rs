@@ -29,3 +29,4 @@ mod races;
 mod scene;
 mod storms;
 mod template;
+mod voids;

@@ -49,6 +49,7 @@ fn queue(call: &Call) -> String {
         Some("intake") => "IntakeQueue",
         Some("plan.fifo") => "PlanQueue",
         Some("work") => "WorkQueue",
+        Some("work-failures") => "WorkFailuresQueue",
         Some("commit") => "CommitQueue",
         Some("notify") => "NotifyQueue",
         _ => panic!("{call:?}"),

@@ -20,7 +20,7 @@ use testkit::fake::{Call, FakeAws, FakeStore, Fault, HOME_REGION};
 use testkit::lambda::Pipeline;
 
 pub use data::{capabilities, delivery, document, gzip, noise, rows};
-use functions::{Function, Functions, Urls};
+use functions::{Answer, Function, Functions, Urls};
 
 /// Timeout of all functions of the scene.
 pub const TIMEOUT_SECONDS: u32 = 900;
@@ -140,6 +140,31 @@ impl Scene {
     /// Gives the compactor an event, as Lambda does; its answer.
     pub async fn invoke_compactor(&self, event: Value) -> Value {
         (self.compactor)(event).await.expect("the compactor answers")
+    }
+
+    /// The same, to be gone on with while other things happen.
+    pub fn compactor(&self, event: Value) -> Answer {
+        (self.compactor)(event)
+    }
+
+    /// Hands a message over as one that failed every time.
+    pub fn give_up(&self, message: &Message) {
+        self.give_up_body(&message.to_body());
+    }
+
+    /// Puts a body into the queue of merges that failed every time.
+    pub fn give_up_body(&self, body: &str) {
+        self.aws.send_body(&self.urls.failures, body).expect("the queue takes it");
+    }
+
+    /// How many merges that failed every time wait to be taken up.
+    pub fn work_failures(&self) -> usize {
+        self.aws.depth(&self.urls.failures)
+    }
+
+    /// The bodies of the work queue's dead letters, which nobody takes up.
+    pub fn work_dead_letters(&self) -> Vec<String> {
+        self.aws.bodies(&self.urls.work_dead)
     }
 
     /// The requests that wait on the plan queue.

@@ -1,9 +1,10 @@
 //! The compactor: S3 events become nudges, nudges become plans, plans become intents, intents become staged files.
 //!
-//! One function behind three queues: intake (S3 events, the schedule), plan (FIFO, a group per delivery) and work (one
-//! intent a message). Generic over the ports; `main.rs` chooses the adapters.
+//! One function behind four queues: intake (S3 events, the schedule), plan (FIFO, a group per delivery), work (one
+//! intent a message) and the merges that failed every time. Generic over the ports; `main.rs` chooses the adapters.
 
 mod config;
+mod dead_letters;
 mod dispatch;
 mod error;
 mod identities;
@@ -189,9 +190,16 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
 
 impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> BatchHandler for Compactor<S, Q, D, C> {
     async fn handle_batch(&self, messages: &[SqsMessage], invocation: &Invocation, verdicts: &Verdicts) {
+        // Told by the queue they come from: whatever stands in them, they are no events.
+        let (dead, messages): (Vec<_>, Vec<_>) =
+            messages.iter().partition(|message| self.is_dead_letter(message));
+        one_by_one(dead, invocation, verdicts, START_MARGIN_SECONDS, |message| {
+            self.take_dead_letter(message, invocation)
+        })
+        .await;
         // Events first: a batch of thousands folds into one nudge per delivery.
         let (events, requests): (Vec<_>, Vec<_>) =
-            messages.iter().partition(|message| Message::parse(&message.body).is_err());
+            messages.into_iter().partition(|message| Message::parse(&message.body).is_err());
         Box::pin(self.take_events(&events, invocation, verdicts)).await;
         one_by_one(requests, invocation, verdicts, START_MARGIN_SECONDS, |message| {
             self.take_request(message, invocation)

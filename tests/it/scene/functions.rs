@@ -13,7 +13,7 @@ use landfall_core::registry::RegistryOptions;
 use landfall_lambda::{BatchHandler, Deadline, EachMessage, Host, Invocation, MetricsRecorder};
 use notifier::{Notifier, NotifierConfig};
 use serde_json::Value;
-use testkit::fake::{FakeAws, FakeQueue, FunctionHandles, HOME_REGION};
+use testkit::fake::{FakeAws, FakeQueue, FunctionHandles, HOME_ACCOUNT, HOME_REGION, QueueSpec};
 use testkit::lambda::Pipeline;
 
 use super::{SLOT_SECONDS, TIMEOUT_SECONDS};
@@ -26,6 +26,8 @@ pub(super) struct Urls {
     pub(super) intake_dead: String,
     pub(super) plan: String,
     pub(super) work: String,
+    pub(super) failures: String,
+    pub(super) work_dead: String,
     pub(super) commit: String,
     pub(super) notify: String,
 }
@@ -38,11 +40,21 @@ impl Urls {
             aws.create_home_queue(name, visibility, template::max_receive_count(resource))
         };
         let (intake, intake_dead) = queue("intake", "IntakeQueue");
+        let (work, work_dead) = queue("work", "WorkQueue");
+        // Between the work queue and its dead letters stands the queue of failures.
+        let mut spec = QueueSpec::new("work-failures", HOME_ACCOUNT, HOME_REGION);
+        spec.visibility = visibility;
+        spec.dead_letter = Some((work_dead.clone(), template::max_receive_count("WorkFailuresQueue")));
+        let failures = aws.create_queue(spec);
+        let receives = template::max_receive_count("WorkQueue");
+        aws.change_queue(&work, |spec| spec.dead_letter = Some((failures.clone(), receives)));
         let urls = Self {
             intake,
             intake_dead,
             plan: queue("plan.fifo", "PlanQueue").0,
-            work: queue("work", "WorkQueue").0,
+            work,
+            failures,
+            work_dead,
             commit: queue("commit", "CommitQueue").0,
             notify: queue("notify", "NotifyQueue").0,
         };
@@ -77,6 +89,8 @@ impl Functions {
             state: state.clone(),
             intake_queue: urls.intake.clone(),
             plan_queue: urls.plan.clone(),
+            work_failures_queue: urls.failures.clone(),
+            tenant_merges: 64,
             slot_seconds: SLOT_SECONDS,
             planner: PlannerConfig {
                 staging: staging.clone(),
@@ -132,6 +146,7 @@ impl Functions {
             .on_queue("compactor", &urls.intake, 10, call(&self.compactor))
             .on_queue("compactor", &urls.plan, 1, call(&self.compactor))
             .on_queue("compactor", &urls.work, 1, call(&self.compactor))
+            .on_queue("compactor", &urls.failures, 1, call(&self.compactor))
             .on_queue("committer", &urls.commit, 1, call(&self.committer))
             .on_queue("notifier", &urls.notify, 10, call(&self.notifier))
     }
