@@ -19,6 +19,7 @@ use serde_json::Value;
 use testkit::fake::{Call, FakeAws, FakeStore, Fault, HOME_REGION};
 use testkit::lambda::Pipeline;
 
+use crate::template;
 pub use data::{capabilities, delivery, document, gzip, noise, rows};
 use functions::{Answer, Function, Functions, Urls};
 
@@ -64,6 +65,24 @@ impl Scene {
     pub fn racing(documents: &[&str], invocations: usize) -> Self {
         let Self { aws, pipe, state, urls, compactor, metrics } = Self::new(documents);
         Self { pipe: pipe.concurrency(invocations), aws, state, urls, compactor, metrics }
+    }
+
+    /// A stack whose invocations take time, in seconds by queue (`intake`, `plan`, `work`, `commit`, `notify`), as many of each
+    /// at once as the template allows.
+    pub fn paced(documents: &[&str], pace: &[(&str, i64)]) -> Self {
+        let Self { aws, mut pipe, state, urls, compactor, metrics } = Self::new(documents);
+        for (queue, seconds) in pace {
+            let (url, parameter) = match *queue {
+                "intake" => (&urls.intake, "IntakeMaximumConcurrency"),
+                "plan" => (&urls.plan, "PlanMaximumConcurrency"),
+                "work" => (&urls.work, "WorkMaximumConcurrency"),
+                "commit" => (&urls.commit, "CommitMaximumConcurrency"),
+                "notify" => (&urls.notify, "NotifyMaximumConcurrency"),
+                other => panic!("no queue is called {other}"),
+            };
+            pipe = pipe.pace(url, template::default_of(parameter), SignedDuration::from_secs(*seconds));
+        }
+        Self { aws, pipe, state, urls, compactor, metrics }
     }
 
     /// Puts a delivery document into the registry, as it is.

@@ -132,7 +132,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         let commit =
             |n| dispatch(&self.queue, &self.config.planner.commit_queue, tenant, [Message::commit(id, n)]);
         if !outcome.void {
-            return Ok(commit(outcome.n).await?);
+            commit(outcome.n).await?;
+            return self.let_others_begin(id).await;
         }
         // In an ordered delivery the next one waits for this one to be closed, and it never will be.
         if delivery.is_some_and(|delivery| delivery.order == Order::Delivery) {

@@ -9,6 +9,7 @@ use landfall_core::delivery::Delivery;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError};
 use landfall_core::message::{Message, dispatch};
+use landfall_core::plan::shares::Turns;
 use landfall_core::port::{ObjectStore, Queue};
 use landfall_core::record::{Dispatched, Due, FORMAT, Outcome};
 use landfall_core::standing::Standing;
@@ -36,6 +37,7 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
     delivery: &Delivery,
     log: &LogState,
     mut schedule: Schedule,
+    turns: &Turns,
     next_look: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<usize, WorkError> {
@@ -51,8 +53,15 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
         let Some((target, message)) = unfinished(config, delivery, *n, records, log.outcomes.get(n)) else {
             continue;
         };
-        let known =
-            schedule.dispatched.get(n).cloned().unwrap_or(Dispatched { times: 0, last: intent.planned_at });
+        if turns.wait.contains(n) {
+            continue;
+        }
+        let known = if turns.begin.contains(n) {
+            Dispatched { times: 1, last: now }
+        } else {
+            let planned = Dispatched { times: 0, last: intent.planned_at };
+            schedule.dispatched.get(n).cloned().unwrap_or(planned)
+        };
         let spacing = stall.saturating_mul(1 << known.times.min(10)).min(MOST_SPACING.max(stall));
         let due = known.last.saturating_add(spacing).unwrap_or(Timestamp::MAX);
         if due <= now {
@@ -70,14 +79,15 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
         count += messages.len();
         dispatch(queue, target, &delivery.tenant, messages).await?;
     }
-    let mut due = Due { version: FORMAT, at, planned_at: now, flushed_at: schedule.flushed_at, dispatched };
+    let (flushed_at, waiting_from) = (schedule.flushed_at, turns.waiting_from);
+    let mut due = Due { version: FORMAT, at, planned_at: now, flushed_at, dispatched, waiting_from };
     // A lost race means that another plan of this delivery has just written its own view, which is equally good; but a
     // request to flush must not be lost with it.
     for _ in 0..ROUNDS {
         if ledger.replace(&keys::due(&delivery.id), &due, schedule.etag.as_deref()).await? {
             break;
         }
-        let theirs = Schedule::read(ledger, delivery).await?;
+        let theirs = Schedule::read(ledger, &delivery.id).await?;
         if theirs.flushed_at >= due.flushed_at {
             break;
         }
@@ -91,20 +101,25 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
 pub(crate) struct Schedule {
     dispatched: BTreeMap<u64, Dispatched>,
     pub(crate) flushed_at: Option<Timestamp>,
+    /// The first undecided intent that was never dispatched.
+    pub(crate) waiting_from: Option<u64>,
     etag: Option<String>,
 }
 
 impl Schedule {
     pub(crate) async fn read<S: ObjectStore>(
         ledger: &Ledger<S>,
-        delivery: &Delivery,
+        delivery: &str,
     ) -> Result<Self, LedgerError> {
-        let key = keys::due(&delivery.id);
-        let none = Self { dispatched: BTreeMap::new(), flushed_at: None, etag: None };
+        let key = keys::due(delivery);
+        let none = Self { dispatched: BTreeMap::new(), flushed_at: None, waiting_from: None, etag: None };
         match ledger.read::<Due>(&key).await {
-            Ok(Some((due, etag))) => {
-                Ok(Self { dispatched: due.dispatched, flushed_at: due.flushed_at, etag: Some(etag) })
-            }
+            Ok(Some((due, etag))) => Ok(Self {
+                dispatched: due.dispatched,
+                flushed_at: due.flushed_at,
+                waiting_from: due.waiting_from,
+                etag: Some(etag),
+            }),
             Ok(None) => Ok(none),
             // Only a schedule: what cannot be read is written anew.
             Err(LedgerError::Record(error)) => {

@@ -23,6 +23,7 @@ pub use merge::{Execution, MergeReport};
 pub use planner::{PlanReport, PlannerConfig};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use landfall_core::config_source::ConfigSource;
 use landfall_core::delivery::Delivery;
@@ -30,6 +31,7 @@ use landfall_core::error::{ErrorClass, PortError};
 use landfall_core::hold;
 use landfall_core::ledger::Ledger;
 use landfall_core::message::{Message, dispatch};
+use landfall_core::plan::shares;
 use landfall_core::port::{Clock, Destinations, ObjectStore, Queue};
 use landfall_core::record::PlanReason;
 use landfall_core::registry::Registry;
@@ -39,6 +41,7 @@ use landfall_lambda::{
 };
 use tokio::sync::Mutex;
 
+use crate::dispatch::Schedule;
 use crate::intake::Routed;
 use crate::sweep::DueTimes;
 
@@ -82,7 +85,7 @@ enum Handled {
 }
 
 impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> {
-    async fn registry(&self) -> Result<Registry, WorkError> {
+    async fn registry(&self) -> Result<Arc<Registry>, WorkError> {
         let mut documents = self.documents.lock().await;
         Ok(documents.load(&self.ledger, &self.config.registry).await?)
     }
@@ -90,6 +93,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
     /// The delivery as configured now.
     async fn delivery(&self, id: &str) -> Result<Delivery, WorkError> {
         let registry = self.registry().await?;
+        Self::find(&registry, id)
+    }
+
+    fn find(registry: &Registry, id: &str) -> Result<Delivery, WorkError> {
         if let Some(delivery) = registry.by_id(id) {
             return Ok(delivery.clone());
         }
@@ -131,16 +138,27 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         reason: PlanReason,
         invocation: &Invocation,
     ) -> Result<Handled, WorkError> {
-        let delivery = self.delivery(id).await?;
+        let registry = self.registry().await?;
+        let delivery = Self::find(&registry, id)?;
+        let siblings = registry.deliveries().filter(|other| other.tenant == delivery.tenant).count();
+        let merges = shares::merges_of_delivery(self.config.tenant_merges, siblings);
+        let (ledger, queue, planner) = (&self.ledger, &self.queue, &self.config.planner);
         let now = self.clock.now();
-        let report =
-            planner::plan_delivery(&self.ledger, &self.queue, &self.config.planner, &delivery, reason, now)
-                .await?;
+        let report = planner::plan_delivery(ledger, queue, planner, &delivery, reason, merges, now).await?;
         let counts = &invocation.metrics;
         counts.count(&metrics::INTENTS_PLANNED, Some(id), report.intents as u64);
         counts.count(&metrics::REPEATED_UPLOADS, Some(id), report.repeats as u64);
         counts.count(&metrics::DELIVERIES_HELD, Some(id), u64::from(!report.held.is_empty()));
         Ok(Handled::Planned(report))
+    }
+
+    /// A merge is decided: if others of its delivery wait for their turn, a plan sends them.
+    async fn let_others_begin(&self, id: &str) -> Result<(), WorkError> {
+        if Schedule::read(&self.ledger, id).await?.waiting_from.is_none() {
+            return Ok(());
+        }
+        let mut failures = self.nudge(&BTreeSet::from([id.to_owned()]), PlanReason::Due).await;
+        failures.pop_first().map_or(Ok(()), |(_, error)| Err(error.into()))
     }
 
     async fn merge(
@@ -165,6 +183,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         if done != Execution::Retired {
             let commit = [Message::commit(id, n)];
             dispatch(&self.queue, &self.config.planner.commit_queue, &delivery.tenant, commit).await?;
+            self.let_others_begin(id).await?;
         }
         if let Execution::Decided(report) = &done {
             let counts = &invocation.metrics;

@@ -104,6 +104,17 @@ impl LogState {
     }
 }
 
+impl LogState {
+    /// The intents that nobody has merged, but for those that are held alone or have expired.
+    pub(crate) fn undecided<'a>(&'a self, held: &'a BTreeSet<u64>) -> impl Iterator<Item = u64> + 'a {
+        self.view.intents.iter().filter_map(|(n, records)| {
+            let standing = Standing::of(records);
+            let over = standing.generation.is_some() || standing.expired || standing.discarded;
+            (!over && !held.contains(n)).then_some(*n)
+        })
+    }
+}
+
 /// Moves the floor over the closed and notified intents that follow it, if none of their inputs is listed.
 pub(crate) async fn retire<S: ObjectStore>(
     ledger: &Ledger<S>,

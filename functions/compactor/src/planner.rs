@@ -10,7 +10,7 @@ use landfall_core::hold;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError, LogView, PutOnce, list_all};
 use landfall_core::message::{Message, dispatch};
-use landfall_core::plan::{self, Bounds, IntentDraft, PlanInput};
+use landfall_core::plan::{self, Bounds, IntentDraft, PlanInput, shares};
 use landfall_core::port::{Bucket, DeleteOutcome, ListedObject, ObjectStore, Queue};
 use landfall_core::record::{FORMAT, Intent, PlanReason};
 
@@ -55,7 +55,7 @@ pub struct PlanReport {
     pub held: Vec<String>,
 }
 
-/// Plans one delivery.
+/// Plans one delivery, of which `merges` may be dispatched and not decided.
 ///
 /// # Errors
 /// When the store or the queue fails; everything done until then stands, and the next plan goes on from it.
@@ -65,11 +65,12 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
     config: &PlannerConfig,
     delivery: &Delivery,
     reason: PlanReason,
+    merges: usize,
     now: Timestamp,
 ) -> Result<PlanReport, WorkError> {
     let mut report = PlanReport::default();
     let holds = hold::held(ledger, &delivery.id).await?;
-    let mut schedule = Schedule::read(ledger, delivery).await?;
+    let mut schedule = Schedule::read(ledger, &delivery.id).await?;
     for _ in 0..ROUNDS {
         let log = read_log(ledger, delivery, now).await?;
         // A hold ends by the success of an intent that is under way. Without one nothing would ever find the repair: then
@@ -103,8 +104,10 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
         let put = put_intents(ledger, delivery, &log.view, &plan.intents, now).await?;
         report.intents += put.numbers.len();
         report.objects += put.objects;
-        let merges = put.numbers.iter().map(|n| Message::merge(&delivery.id, *n));
-        dispatch(queue, &config.work_queue, &delivery.tenant, merges).await?;
+        let turns = shares::turns(log.undecided(&holds.intents), &put.numbers, schedule.waiting_from, merges);
+        let begin = turns.begin.iter().map(|n| Message::merge(&delivery.id, *n));
+        dispatch(queue, &config.work_queue, &delivery.tenant, begin).await?;
+        schedule.waiting_from = turns.waiting_from;
         if put.raced {
             continue;
         }
@@ -113,7 +116,8 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
         report.held.clone_from(&held);
         let next_look = if held.is_empty() { plan.next_look } else { None };
         report.redispatched +=
-            dispatch_and_note(ledger, queue, config, delivery, &log, schedule, next_look, now).await?;
+            dispatch_and_note(ledger, queue, config, delivery, &log, schedule, &turns, next_look, now)
+                .await?;
         return Ok(report);
     }
     Err(WorkError::Raced { delivery: delivery.id.clone() })

@@ -1,8 +1,9 @@
 //! The registry as functions read it: all documents below `config/` of the state bucket, fetched again only when
 //! their entity tag changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -15,6 +16,8 @@ use crate::registry::{Registry, RegistryOptions};
 #[derive(Default)]
 pub struct ConfigSource {
     documents: BTreeMap<String, (String, Bytes)>,
+    /// What was made of them.
+    loaded: Option<(RegistryOptions, Arc<Registry>)>,
 }
 
 impl fmt::Debug for ConfigSource {
@@ -25,7 +28,7 @@ impl fmt::Debug for ConfigSource {
 }
 
 impl ConfigSource {
-    /// Reads what changed and loads the registry. One listing, and one read for each changed document.
+    /// Reads what changed and loads the registry, if anything did. One listing, and one read for each changed document.
     ///
     /// # Errors
     /// When the store fails. A malformed document is no error here: the registry refuses its delivery.
@@ -33,9 +36,14 @@ impl ConfigSource {
         &mut self,
         ledger: &Ledger<S>,
         options: &RegistryOptions,
-    ) -> Result<Registry, LedgerError> {
+    ) -> Result<Arc<Registry>, LedgerError> {
         let listing = ledger.list_all(CONFIG_PREFIX, None).await?;
-        self.documents.retain(|key, _| listing.iter().any(|object| object.key == *key));
+        let before = self.documents.len();
+        let listed: BTreeSet<&str> = listing.iter().map(|object| object.key.as_str()).collect();
+        self.documents.retain(|key, _| listed.contains(key.as_str()));
+        if self.documents.len() != before {
+            self.loaded = None;
+        }
         for object in listing {
             let is_document = object.key.rsplit_once('.').is_some_and(|(_, ending)| ending == "toml");
             let known = self.documents.get(&object.key).is_some_and(|(etag, _)| *etag == object.etag);
@@ -44,8 +52,18 @@ impl ConfigSource {
             }
             if let Some((body, etag)) = ledger.read_bytes(&object.key).await? {
                 self.documents.insert(object.key, (etag, body));
+                // At once: should a later read fail, this one is not taken for old news.
+                self.loaded = None;
             }
         }
-        Ok(Registry::load(self.documents.iter().map(|(key, (_, text))| (key.clone(), text.clone())), options))
+        match &self.loaded {
+            Some((known, registry)) if known == options => Ok(Arc::clone(registry)),
+            _ => {
+                let documents = self.documents.iter().map(|(key, (_, text))| (key.clone(), text.clone()));
+                let registry = Arc::new(Registry::load(documents, options));
+                self.loaded = Some((options.clone(), Arc::clone(&registry)));
+                Ok(registry)
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod pending;
 mod ratio;
+pub mod shares;
 
 pub use pending::{Pending, Taken, pending};
 pub use ratio::{InputForm, Ratios, input_form};
