@@ -9,15 +9,21 @@ use bytes::Bytes;
 
 use crate::keys::CONFIG_PREFIX;
 use crate::ledger::{Ledger, LedgerError};
-use crate::port::ObjectStore;
+use crate::port::{ListedObject, ObjectStore};
 use crate::registry::{Registry, RegistryOptions};
 
 /// Delivery documents by key, with the entity tag under which each was read.
 #[derive(Default)]
 pub struct ConfigSource {
     documents: BTreeMap<String, (String, Bytes)>,
-    /// What was made of them.
-    loaded: Option<(RegistryOptions, Arc<Registry>)>,
+    loaded: Option<Loaded>,
+}
+
+/// A registry, and what it was made of.
+struct Loaded {
+    listing: Vec<ListedObject>,
+    options: RegistryOptions,
+    registry: Arc<Registry>,
 }
 
 impl fmt::Debug for ConfigSource {
@@ -38,32 +44,27 @@ impl ConfigSource {
         options: &RegistryOptions,
     ) -> Result<Arc<Registry>, LedgerError> {
         let listing = ledger.list_all(CONFIG_PREFIX, None).await?;
-        let before = self.documents.len();
+        if let Some(loaded) = &self.loaded
+            && loaded.listing == listing
+            && loaded.options == *options
+        {
+            return Ok(Arc::clone(&loaded.registry));
+        }
         let listed: BTreeSet<&str> = listing.iter().map(|object| object.key.as_str()).collect();
         self.documents.retain(|key, _| listed.contains(key.as_str()));
-        if self.documents.len() != before {
-            self.loaded = None;
-        }
-        for object in listing {
+        for object in &listing {
             let is_document = object.key.rsplit_once('.').is_some_and(|(_, ending)| ending == "toml");
             let known = self.documents.get(&object.key).is_some_and(|(etag, _)| *etag == object.etag);
             if !is_document || known {
                 continue;
             }
             if let Some((body, etag)) = ledger.read_bytes(&object.key).await? {
-                self.documents.insert(object.key, (etag, body));
-                // At once: should a later read fail, this one is not taken for old news.
-                self.loaded = None;
+                self.documents.insert(object.key.clone(), (etag, body));
             }
         }
-        match &self.loaded {
-            Some((known, registry)) if known == options => Ok(Arc::clone(registry)),
-            _ => {
-                let documents = self.documents.iter().map(|(key, (_, text))| (key.clone(), text.clone()));
-                let registry = Arc::new(Registry::load(documents, options));
-                self.loaded = Some((options.clone(), Arc::clone(&registry)));
-                Ok(registry)
-            }
-        }
+        let documents = self.documents.iter().map(|(key, (_, text))| (key.clone(), text.clone()));
+        let registry = Arc::new(Registry::load(documents, options));
+        self.loaded = Some(Loaded { listing, options: options.clone(), registry: Arc::clone(&registry) });
+        Ok(registry)
     }
 }
