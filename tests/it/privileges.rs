@@ -84,6 +84,7 @@ async fn everything() -> Scene {
     scene.stage("acme/rows/broken.gz", broken);
     scene.stage("acme/rows/1", format!("{}not json\n", rows(0, 3)));
     scene.intake("{not json");
+    scene.give_up_body("{not json");
     // The second intent is merged before the first is committed: its commit wakes it.
     scene.aws.faults().on("SendMessage").resource("commit").key("\"n\":1").forever().inject(Fault::Throttle);
     for part in 0..2_u64 {
