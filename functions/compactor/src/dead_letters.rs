@@ -139,7 +139,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         if delivery.is_some_and(|delivery| delivery.order == Order::Delivery) {
             commit(outcome.n.saturating_add(1)).await?;
         }
-        let mut failures = self.nudge(&BTreeSet::from([id.to_owned()]), PlanReason::Resume).await;
+        // What is free again is as ripe as it was, or as much asked for: any plan takes it.
+        let mut failures = self.nudge(&BTreeSet::from([id.to_owned()]), PlanReason::Event).await;
         failures.pop_first().map_or(Ok(()), |(_, error)| Err(error.into()))
     }
 

@@ -53,10 +53,10 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
         let Some((target, message)) = unfinished(config, delivery, *n, records, log.outcomes.get(n)) else {
             continue;
         };
-        if turns.wait.contains(n) {
+        if turns.waits(*n) {
             continue;
         }
-        let known = if turns.begin.contains(n) {
+        let known = if turns.begin().contains(n) {
             Dispatched { times: 1, last: now }
         } else {
             let planned = Dispatched { times: 0, last: intent.planned_at };
@@ -79,7 +79,7 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
         count += messages.len();
         dispatch(queue, target, &delivery.tenant, messages).await?;
     }
-    let (flushed_at, waiting_from) = (schedule.flushed_at, turns.waiting_from);
+    let (flushed_at, waiting_from) = (schedule.flushed_at, turns.waiting_from());
     let mut due = Due { version: FORMAT, at, planned_at: now, flushed_at, dispatched, waiting_from };
     // A lost race means that another plan of this delivery has just written its own view, which is equally good; but a
     // request to flush must not be lost with it.

@@ -10,7 +10,7 @@ use landfall_core::hold;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError, LogView, PutOnce, list_all};
 use landfall_core::message::{Message, dispatch};
-use landfall_core::plan::{self, Bounds, IntentDraft, PlanInput, shares};
+use landfall_core::plan::{self, Bounds, IntentDraft, PlanInput, shares::Turns};
 use landfall_core::port::{Bucket, DeleteOutcome, ListedObject, ObjectStore, Queue};
 use landfall_core::record::{FORMAT, Intent, PlanReason};
 
@@ -104,10 +104,13 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
         let put = put_intents(ledger, delivery, &log.view, &plan.intents, now).await?;
         report.intents += put.numbers.len();
         report.objects += put.objects;
-        let turns = shares::turns(log.undecided(&holds.intents), &put.numbers, schedule.waiting_from, merges);
-        let begin = turns.begin.iter().map(|n| Message::merge(&delivery.id, *n));
+        let mut turns = Turns::new(log.undecided(&holds.intents), schedule.waiting_from, merges);
+        for n in &put.numbers {
+            turns.add(*n);
+        }
+        let begin = turns.begin().iter().map(|n| Message::merge(&delivery.id, *n));
         dispatch(queue, &config.work_queue, &delivery.tenant, begin).await?;
-        schedule.waiting_from = turns.waiting_from;
+        schedule.waiting_from = turns.waiting_from();
         if put.raced {
             continue;
         }

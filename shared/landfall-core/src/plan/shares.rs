@@ -8,41 +8,62 @@ pub fn merges_of_delivery(tenant_merges: u32, deliveries_of_tenant: usize) -> us
     (all / deliveries_of_tenant.max(1)).max(1)
 }
 
-/// Whose turn it is among the undecided intents of a delivery.
+/// Whose turn it is among the undecided intents of a delivery: the first few by number may be under way, the others wait in
+/// the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Turns {
-    /// To be dispatched now, for the first time.
-    pub begin: BTreeSet<u64>,
-    /// Not to be dispatched yet.
-    pub wait: BTreeSet<u64>,
-    /// The first of those that wait and were never dispatched.
-    pub waiting_from: Option<u64>,
+    merges: usize,
+    under_way: usize,
+    begin: BTreeSet<u64>,
+    wait: BTreeSet<u64>,
+    waiting_from: Option<u64>,
 }
 
-/// Divides the undecided intents of a delivery: the first `merges` by number may be under way, the others wait.
-///
-/// `undecided` are those the log shows, without what is held alone or has expired: such an intent may take long and keeps
-/// nobody waiting. `new` are those that were put since. `waiting_from` is the first that was never dispatched, as the last
-/// plan left it; every undecided intent before it was.
-pub fn turns(
-    undecided: impl IntoIterator<Item = u64>,
-    new: &[u64],
-    waiting_from: Option<u64>,
-    merges: usize,
-) -> Turns {
-    let mut all: BTreeSet<u64> = undecided.into_iter().collect();
-    let known = all.last().copied();
-    all.extend(new);
-    let first_new = new.iter().copied().find(|n| known.is_none_or(|known| *n > known));
-    let first = [waiting_from, first_new].into_iter().flatten().min();
-    let never_dispatched = |n: &u64| first.is_some_and(|first| *n >= first);
-    let (go, wait): (Vec<(usize, u64)>, Vec<_>) =
-        all.into_iter().enumerate().partition(|(place, _)| *place < merges);
-    let wait: BTreeSet<u64> = wait.into_iter().map(|(_, n)| n).collect();
-    Turns {
-        begin: go.into_iter().map(|(_, n)| n).filter(never_dispatched).collect(),
-        waiting_from: wait.iter().copied().find(never_dispatched),
-        wait,
+impl Turns {
+    /// The turns of the intents that the log shows as undecided, in order of number and without what is held alone or has
+    /// expired: such an intent may take long and keeps nobody waiting. `waiting_from` is the first that was never
+    /// dispatched, as the last plan left it; every one before it was.
+    pub fn new(undecided: impl IntoIterator<Item = u64>, waiting_from: Option<u64>, merges: usize) -> Self {
+        let mut turns = Self { merges, ..Self::default() };
+        for n in undecided {
+            turns.place(n, waiting_from.is_some_and(|first| n >= first));
+        }
+        turns
+    }
+
+    /// Takes an intent that was just put, after all the others; whether it may be dispatched at once.
+    pub fn add(&mut self, n: u64) -> bool {
+        self.place(n, true)
+    }
+
+    /// Those to be dispatched now for the first time, the ones just put included.
+    pub fn begin(&self) -> &BTreeSet<u64> {
+        &self.begin
+    }
+
+    /// Whether an intent must not be dispatched yet.
+    pub fn waits(&self, n: u64) -> bool {
+        self.wait.contains(&n)
+    }
+
+    /// The first of those that wait and were never dispatched: what the next plan must know.
+    pub fn waiting_from(&self) -> Option<u64> {
+        self.waiting_from
+    }
+
+    fn place(&mut self, n: u64, never_dispatched: bool) -> bool {
+        if self.under_way < self.merges {
+            self.under_way += 1;
+            if never_dispatched {
+                self.begin.insert(n);
+            }
+            return true;
+        }
+        self.wait.insert(n);
+        if never_dispatched {
+            self.waiting_from.get_or_insert(n);
+        }
+        false
     }
 }
 
@@ -57,16 +78,19 @@ mod tests {
         merges: usize,
         expected: (&[u64], Option<u64>),
     ) {
-        let turns = turns(undecided.iter().copied(), new, waiting_from, merges);
-        let begin: Vec<u64> = turns.begin.iter().copied().collect();
+        let mut turns = Turns::new(undecided.iter().copied(), waiting_from, merges);
+        for n in new {
+            assert_eq!(turns.add(*n), !turns.waits(*n));
+        }
+        let begin: Vec<u64> = turns.begin().iter().copied().collect();
         assert_eq!(
-            (begin.as_slice(), turns.waiting_from),
+            (begin.as_slice(), turns.waiting_from()),
             expected,
             "{undecided:?} {new:?} {waiting_from:?}"
         );
-        assert!(turns.begin.is_disjoint(&turns.wait));
-        let all: BTreeSet<u64> = undecided.iter().chain(new).copied().collect();
-        assert_eq!(turns.wait.len(), all.len().saturating_sub(merges), "nobody waits while there is room");
+        let waiting = undecided.iter().chain(new).filter(|n| turns.waits(**n)).count();
+        let room = (undecided.len() + new.len()).saturating_sub(merges);
+        assert_eq!(waiting, room, "nobody waits while there is room");
     }
 
     #[test]
