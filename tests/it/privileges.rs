@@ -52,6 +52,7 @@ fn queue(call: &Call) -> String {
         Some("intake") => "IntakeQueue",
         Some("plan.fifo") => "PlanQueue",
         Some("work") => "WorkQueue",
+        Some("work-failures") => "WorkFailuresQueue",
         Some("commit") => "CommitQueue",
         Some("notify") => "NotifyQueue",
         _ => panic!("{call:?}"),
@@ -86,7 +87,7 @@ async fn everything() -> Scene {
     scene.stage("acme/rows/broken.gz", broken);
     scene.stage("acme/rows/1", format!("{}not json\n", rows(0, 3)));
     scene.intake("{not json");
-    scene.repeat("{not json");
+    scene.give_up_body("{not json");
     // The second intent is merged before the first is committed: its commit wakes it.
     scene.aws.faults().on("SendMessage").resource("commit").key("\"n\":1").forever().inject(Fault::Throttle);
     for part in 0..2_u64 {

@@ -21,8 +21,9 @@ use serde_json::Value;
 use testkit::fake::{Call, FakeAws, FakeStore, Fault, FunctionHandles, HOME_REGION};
 use testkit::lambda::Pipeline;
 
+use crate::template;
 pub use data::{capabilities, delivery, document, gzip, noise, plan_event, rows};
-use functions::{Function, Functions, Urls};
+use functions::{Answer, Function, Functions, Urls};
 
 /// Timeout of all functions of the scene.
 pub const TIMEOUT_SECONDS: u32 = 900;
@@ -66,6 +67,24 @@ impl Scene {
     pub fn racing(documents: &[&str], invocations: usize) -> Self {
         let Self { aws, pipe, state, urls, compactor, metrics } = Self::new(documents);
         Self { pipe: pipe.concurrency(invocations), aws, state, urls, compactor, metrics }
+    }
+
+    /// A stack whose invocations take time, in seconds by queue (`intake`, `plan`, `work`, `commit`, `notify`), as many of each
+    /// at once as the template allows.
+    pub fn paced(documents: &[&str], pace: &[(&str, i64)]) -> Self {
+        let Self { aws, mut pipe, state, urls, compactor, metrics } = Self::new(documents);
+        for (queue, seconds) in pace {
+            let (url, parameter) = match *queue {
+                "intake" => (&urls.intake, "IntakeMaximumConcurrency"),
+                "plan" => (&urls.plan, "PlanMaximumConcurrency"),
+                "work" => (&urls.work, "WorkMaximumConcurrency"),
+                "commit" => (&urls.commit, "CommitMaximumConcurrency"),
+                "notify" => (&urls.notify, "NotifyMaximumConcurrency"),
+                other => panic!("no queue is called {other}"),
+            };
+            pipe = pipe.pace(url, template::default_of(parameter), SignedDuration::from_secs(*seconds));
+        }
+        Self { aws, pipe, state, urls, compactor, metrics }
     }
 
     /// Puts a delivery document into the registry, as it is.
@@ -145,8 +164,28 @@ impl Scene {
     }
 
     /// The same invocation, to be gone on with while others run.
-    pub fn begin_compactor(&self, event: Value) -> functions::Answer {
+    pub fn begin_compactor(&self, event: Value) -> Answer {
         (self.compactor)(event)
+    }
+
+    /// Hands a message over as one that failed every time.
+    pub fn give_up(&self, message: &Message) {
+        self.give_up_body(&message.to_body());
+    }
+
+    /// Puts a body into the queue of merges that failed every time.
+    pub fn give_up_body(&self, body: &str) {
+        self.aws.send_body(&self.urls.failures, body).expect("the queue takes it");
+    }
+
+    /// How many merges that failed every time wait to be taken up.
+    pub fn work_failures(&self) -> usize {
+        self.aws.depth(&self.urls.failures)
+    }
+
+    /// The bodies of the work queue's dead letters, which nobody takes up.
+    pub fn work_dead_letters(&self) -> Vec<String> {
+        self.aws.bodies(&self.urls.work_dead)
     }
 
     /// The requests that wait on the plan queue.

@@ -24,6 +24,15 @@ pub fn max_receive_count(queue: &str) -> u32 {
     count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{queue} has no maxReceiveCount"))
 }
 
+/// The default of a numeric parameter.
+pub fn default_of(parameter: &str) -> usize {
+    let lines = resource(parameter);
+    let value = lines.iter().find_map(|line| line.trim().strip_prefix("Default: "));
+    value
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_else(|| panic!("{parameter} has no number as default"))
+}
+
 /// One statement of a role's policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {

@@ -155,7 +155,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         let standing = Standing::of(&records);
         if standing.closed {
             if standing.untold.is_some() {
-                self.send_notify(id, n).await?;
+                self.send_notify(delivery, n).await?;
             }
             return Ok(Commit::AlreadyClosed);
         }
@@ -185,7 +185,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         match done {
             Err(CommitError::Vanished { key, .. }) => {
                 // The merge of a decided intent makes anew what is gone, and asks for the commit again.
-                dispatch(self.queue, &self.config.work_queue, [Message::merge(id, n)]).await?;
+                dispatch(self.queue, &self.config.work_queue, &delivery.tenant, [Message::merge(id, n)])
+                    .await?;
                 Ok(Commit::Rebuilding { key })
             }
             done => done,
@@ -210,7 +211,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             Some(self.receipt(work).await?)
         };
         if receipt.is_some() || work.standing.untold.is_some() {
-            self.send_notify(id, n).await?;
+            self.send_notify(work.delivery, n).await?;
         }
         let (deleted, left) = self.delete_inputs(work).await?;
         self.remove_leftovers(work).await;
@@ -249,7 +250,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             report.count(work, &receipt);
         }
         if report.files > 0 || work.standing.untold.is_some() {
-            self.send_notify(id, n).await?;
+            self.send_notify(work.delivery, n).await?;
         }
         Ok(Commit::Expired(Box::new(report)))
     }
@@ -383,8 +384,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         Err(out_of_time(work, "too little time is left for another file"))
     }
 
-    async fn send_notify(&self, delivery: &str, n: u64) -> Result<(), CommitError> {
-        Ok(dispatch(self.queue, &self.config.notify_queue, [Message::notify(delivery, n)]).await?)
+    async fn send_notify(&self, delivery: &Delivery, n: u64) -> Result<(), CommitError> {
+        let notify = [Message::notify(&delivery.id, n)];
+        Ok(dispatch(self.queue, &self.config.notify_queue, &delivery.tenant, notify).await?)
     }
 }
 

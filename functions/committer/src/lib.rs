@@ -83,18 +83,19 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
         }
         let over = matches!(done, Commit::Closed(_) | Commit::AlreadyClosed | Commit::Expired(_));
         if delivery.order == Order::Delivery && over {
-            self.wake(id, n + 1).await?;
+            self.wake(&delivery, n + 1).await?;
         }
         Ok(done)
     }
 
     /// The next intent of an ordered delivery, if it is merged and waits for its turn.
-    async fn wake(&self, id: &str, n: u64) -> Result<(), CommitError> {
-        let records = self.ledger.records(id, n).await?;
+    async fn wake(&self, delivery: &Delivery, n: u64) -> Result<(), CommitError> {
+        let records = self.ledger.records(&delivery.id, n).await?;
         if generation(&records).is_none() || records.contains(&RecordName::Closed) {
             return Ok(());
         }
-        Ok(dispatch(&self.queue, &self.config.commit_queue, [Message::commit(id, n)]).await?)
+        let commit = [Message::commit(&delivery.id, n)];
+        Ok(dispatch(&self.queue, &self.config.commit_queue, &delivery.tenant, commit).await?)
     }
 
     /// What waited while the delivery was held is planned now, not at the next look.

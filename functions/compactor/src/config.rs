@@ -19,6 +19,10 @@ pub struct CompactorConfig {
     pub intake_queue: String,
     /// The FIFO queue of plans.
     pub plan_queue: String,
+    /// The queue of merges that failed every time.
+    pub work_failures_queue: String,
+    /// How many merges of one tenant may be dispatched and not decided.
+    pub tenant_merges: u32,
     /// Length of a nudge slot, in seconds; the plan queue delays by it.
     pub slot_seconds: u32,
     /// Plans, merges and their timeouts.
@@ -41,6 +45,8 @@ impl CompactorConfig {
             state: Bucket { name: vars.required(&env::STATE_BUCKET), owner: owner.clone() },
             intake_queue: vars.queue_url(&env::INTAKE_QUEUE_URL),
             plan_queue: vars.queue_url(&env::PLAN_QUEUE_URL),
+            work_failures_queue: vars.queue_url(&env::WORK_FAILURES_QUEUE_URL),
+            tenant_merges: vars.number(&env::TENANT_MERGES),
             slot_seconds: vars.seconds(&env::NUDGE_SLOT_SECONDS, 1),
             planner: PlannerConfig {
                 staging: Bucket { name: vars.required(&env::STAGING_BUCKET), owner },
@@ -61,7 +67,9 @@ impl CompactorConfig {
 
     /// The host of the function, over its queues.
     pub fn host<Q: Queue>(&self, queue: Q) -> Host<Q> {
-        let urls = [&self.intake_queue, &self.plan_queue, &self.planner.work_queue].map(Clone::clone);
+        let urls =
+            [&self.intake_queue, &self.plan_queue, &self.planner.work_queue, &self.work_failures_queue]
+                .map(Clone::clone);
         let limits = Limits {
             start_margin_seconds: 5,
             stop_margin_seconds: 2,

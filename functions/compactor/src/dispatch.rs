@@ -10,6 +10,7 @@ use landfall_core::hold::{self, Held, Holds, Work};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError};
 use landfall_core::message::{Message, dispatch};
+use landfall_core::plan::shares::Turns;
 use landfall_core::port::{ObjectStore, Queue};
 use landfall_core::record::{Dispatched, Due, FORMAT, PlanReason};
 use landfall_core::standing::Standing;
@@ -31,6 +32,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) log: &'a LogState,
     pub(crate) held: &'a Held,
     pub(crate) reason: PlanReason,
+    /// Whose turn it is to be merged, those dispatched by this plan included; nobody's when the destination is held.
+    pub(crate) turns: &'a Turns,
     /// Whether this plan put an intent: under a hold it is the probe.
     pub(crate) planned: bool,
     /// When an object that waits for company is due.
@@ -51,7 +54,7 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
     let mut count = 0;
     for (target, messages) in choice.messages {
         count += messages.len();
-        dispatch(queue, target, messages).await?;
+        dispatch(queue, target, &seen.delivery.tenant, messages).await?;
     }
     // The document is valid, or there would be no plan. After the dispatch: a crash in between dispatches once more.
     if let Some(hold) = seen.held.under(hold::CONFIGURATION) {
@@ -63,6 +66,7 @@ pub(crate) async fn dispatch_and_note<S: ObjectStore, Q: Queue>(
         planned_at: seen.now,
         flushed_at: schedule.flushed_at,
         pruned_at: schedule.pruned_at,
+        waiting_from: schedule.waiting_from,
         dispatched: choice.dispatched,
     };
     schedule.replace(holds.ledger(), seen, due).await?;
@@ -133,6 +137,8 @@ impl<'a> Choice<'a> {
                 (Some(Work::Notice), _) if queue.is_some() => {
                     notice.get_or_insert(step);
                 }
+                _ if outcome.is_none() && seen.turns.waits(*n) => {}
+                _ if outcome.is_none() && seen.turns.begin().contains(n) => self.note_dispatched(*n),
                 _ if resumed => self.dispatch(step),
                 _ => self.dispatch_when_silent(step),
             }
@@ -178,10 +184,15 @@ impl<'a> Choice<'a> {
         }
     }
 
-    fn dispatch(&mut self, step: Step<'a>) {
-        let times = self.schedule.dispatched.get(&step.n).map_or(0, |known| known.times);
-        self.dispatched.insert(step.n, Dispatched { times: times.saturating_add(1), last: self.now });
+    /// Notes that an intent is dispatched by this plan.
+    fn note_dispatched(&mut self, n: u64) {
+        let times = self.schedule.dispatched.get(&n).map_or(0, |known| known.times);
+        self.dispatched.insert(n, Dispatched { times: times.saturating_add(1), last: self.now });
         self.at = self.at.min(self.now.saturating_add(self.stall).unwrap_or(Timestamp::MAX));
+    }
+
+    fn dispatch(&mut self, step: Step<'a>) {
+        self.note_dispatched(step.n);
         self.messages.entry(step.target).or_default().push(step.message);
     }
 }
@@ -199,6 +210,8 @@ pub(crate) struct Schedule {
     dispatched: BTreeMap<u64, Dispatched>,
     pub(crate) flushed_at: Option<Timestamp>,
     pub(crate) pruned_at: Option<Timestamp>,
+    /// The first undecided intent that was never dispatched.
+    pub(crate) waiting_from: Option<u64>,
     at: Timestamp,
     planned_at: Option<Timestamp>,
     etag: Option<String>,
@@ -207,13 +220,14 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) async fn read<S: ObjectStore>(
         ledger: &Ledger<S>,
-        delivery: &Delivery,
+        delivery: &str,
     ) -> Result<Self, LedgerError> {
-        let key = keys::due(&delivery.id);
+        let key = keys::due(delivery);
         let none = Self {
             dispatched: BTreeMap::new(),
             flushed_at: None,
             pruned_at: None,
+            waiting_from: None,
             at: Timestamp::MAX,
             planned_at: None,
             etag: None,
@@ -223,6 +237,7 @@ impl Schedule {
                 dispatched: due.dispatched,
                 flushed_at: due.flushed_at,
                 pruned_at: due.pruned_at,
+                waiting_from: due.waiting_from,
                 at: due.at,
                 planned_at: Some(due.planned_at),
                 etag: Some(etag),
@@ -250,7 +265,7 @@ impl Schedule {
             if ledger.replace(&keys::due(&seen.delivery.id), &due, self.etag.as_deref()).await? {
                 break;
             }
-            let theirs = Self::read(ledger, seen.delivery).await?;
+            let theirs = Self::read(ledger, &seen.delivery.id).await?;
             let pulled = theirs.planned_at == self.planned_at && theirs.at < self.at;
             if pulled {
                 due.at = due.at.min(theirs.at);

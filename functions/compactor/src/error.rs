@@ -95,6 +95,19 @@ pub enum WorkError {
         /// The last failure.
         source: Box<PortError>,
     },
+    /// An object that our role may not read, such as one under a producer's own key: it can neither be merged nor set
+    /// aside.
+    #[error("delivery {delivery}, intent {n}: may not read {key}: {source}")]
+    Unreadable {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+        /// The staged key.
+        key: String,
+        /// The refusal.
+        source: Box<PortError>,
+    },
 }
 
 impl WorkError {
@@ -109,9 +122,10 @@ impl WorkError {
             Self::Own(_) | Self::Raced { .. } | Self::OutOfTime { .. } | Self::Input { .. } => {
                 ErrorClass::Transient
             }
-            Self::NoConfiguration { .. } | Self::InputsGone { .. } | Self::RebuildDiffers { .. } => {
-                ErrorClass::ClientFixable
-            }
+            Self::NoConfiguration { .. }
+            | Self::InputsGone { .. }
+            | Self::RebuildDiffers { .. }
+            | Self::Unreadable { .. } => ErrorClass::ClientFixable,
         }
     }
 
@@ -128,6 +142,7 @@ impl WorkError {
             | Self::NoConfiguration { .. }
             | Self::InputsGone { .. }
             | Self::RebuildDiffers { .. }
+            | Self::Unreadable { .. }
             | Self::OutOfTime { .. } => false,
         };
         let class = self.class();
@@ -159,6 +174,12 @@ impl WorkError {
                 resource: "configuration".to_owned(),
                 class: self.class(),
                 code: None,
+                detail: self.to_string(),
+            }),
+            Self::Unreadable { n, .. } => Some(Breakage {
+                resource: hold::of_intent(*n),
+                class: self.class(),
+                code: Some("unreadable_input".to_owned()),
                 detail: self.to_string(),
             }),
             Self::Ledger(_)

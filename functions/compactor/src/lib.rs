@@ -1,9 +1,10 @@
 //! The compactor: S3 events become nudges, nudges become plans, plans become intents, intents become staged files.
 //!
-//! One function behind three queues: intake (S3 events, the schedule), plan (FIFO, a group per delivery) and work (one
-//! intent a message). Generic over the ports; `main.rs` chooses the adapters.
+//! One function behind four queues: intake (S3 events, the schedule), plan (FIFO, a group per delivery), work (one
+//! intent a message) and the merges that failed every time. Generic over the ports; `main.rs` chooses the adapters.
 
 mod config;
+mod dead_letters;
 mod dispatch;
 mod error;
 mod expiry;
@@ -26,13 +27,16 @@ pub use merge::{Execution, MergeReport};
 pub use planner::{PlanReport, PlannerConfig};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use landfall_core::config_source::ConfigSource;
 use landfall_core::delivery::Delivery;
 use landfall_core::error::{ErrorClass, PortError};
 use landfall_core::hold::Holds;
 use landfall_core::ledger::Ledger;
-use landfall_core::message::{self, Message, dispatch};
+use landfall_core::message::{self, Message, Work, dispatch};
+use landfall_core::plan::shares;
 use landfall_core::port::{Clock, Destinations, ObjectStore, Queue};
 use landfall_core::record::PlanReason;
 use landfall_core::registry::Registry;
@@ -42,6 +46,7 @@ use landfall_lambda::{
 };
 use tokio::sync::Mutex;
 
+use crate::dispatch::Schedule;
 use crate::intake::Routed;
 use crate::sweep::DueTimes;
 
@@ -89,7 +94,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         Holds::new(&self.ledger, &self.queue, &self.config.planner.notify_queue)
     }
 
-    async fn registry(&self) -> Result<Registry, WorkError> {
+    async fn registry(&self) -> Result<Arc<Registry>, WorkError> {
         let mut documents = self.documents.lock().await;
         Ok(documents.load(&self.ledger, &self.config.registry).await?)
     }
@@ -97,6 +102,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
     /// The delivery as configured now.
     async fn delivery(&self, id: &str) -> Result<Delivery, WorkError> {
         let registry = self.registry().await?;
+        Self::find(&registry, id)
+    }
+
+    fn find(registry: &Registry, id: &str) -> Result<Delivery, WorkError> {
         if let Some(delivery) = registry.by_id(id) {
             return Ok(delivery.clone());
         }
@@ -138,16 +147,28 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         reason: PlanReason,
         invocation: &Invocation,
     ) -> Result<Handled, WorkError> {
-        let delivery = self.delivery(id).await?;
+        let registry = self.registry().await?;
+        let delivery = Self::find(&registry, id)?;
+        let siblings = registry.deliveries().filter(|other| other.tenant == delivery.tenant).count();
+        let merges = shares::merges_of_delivery(self.config.tenant_merges, siblings);
+        let (queue, planner) = (&self.queue, &self.config.planner);
         let now = self.clock.now();
         let report =
-            planner::plan_delivery(&self.holds(), &self.queue, &self.config.planner, &delivery, reason, now)
-                .await?;
+            planner::plan_delivery(&self.holds(), queue, planner, &delivery, reason, merges, now).await?;
         let counts = &invocation.metrics;
         counts.count(&metrics::INTENTS_PLANNED, Some(id), report.intents as u64);
         counts.count(&metrics::REPEATED_UPLOADS, Some(id), report.repeats as u64);
         counts.count(&metrics::DELIVERIES_HELD, Some(id), u64::from(!report.held.is_empty()));
         Ok(Handled::Planned(report))
+    }
+
+    /// A merge is decided: if others of its delivery wait for their turn, a plan sends them.
+    async fn let_others_begin(&self, id: &str) -> Result<(), WorkError> {
+        if Schedule::read(&self.ledger, id).await?.waiting_from.is_none() {
+            return Ok(());
+        }
+        let mut failures = self.nudge(&BTreeSet::from([id.to_owned()]), PlanReason::Due).await;
+        failures.pop_first().map_or(Ok(()), |(_, error)| Err(error.into()))
     }
 
     async fn merge(
@@ -194,7 +215,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             }
         }
         if matches!(done, Execution::Decided(_) | Execution::Adopted | Execution::Rebuilt) {
-            dispatch(&self.queue, &self.config.planner.commit_queue, [Message::commit(id, n)]).await?;
+            let commit = [Message::commit(id, n)];
+            dispatch(&self.queue, &self.config.planner.commit_queue, &delivery.tenant, commit).await?;
+            self.let_others_begin(id).await?;
         }
         Ok(Handled::Executed(done))
     }
@@ -202,9 +225,16 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
 
 impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> BatchHandler for Compactor<S, Q, D, C> {
     async fn handle_batch(&self, messages: &[SqsMessage], invocation: &Invocation, verdicts: &Verdicts) {
+        // Told by the queue they come from: whatever stands in them, they are no events.
+        let (dead, messages): (Vec<_>, Vec<_>) =
+            messages.iter().partition(|message| self.is_dead_letter(message));
+        one_by_one(dead, invocation, verdicts, START_MARGIN_SECONDS, |message| {
+            self.take_dead_letter(message, invocation)
+        })
+        .await;
         // Events first: a batch of thousands folds into one nudge per delivery.
         let (events, requests): (Vec<_>, Vec<_>) =
-            messages.iter().partition(|message| Message::parse(&message.body).is_err());
+            messages.into_iter().partition(|message| Message::parse(&message.body).is_err());
         Box::pin(self.take_events(&events, invocation, verdicts)).await;
         one_by_one(requests, invocation, verdicts, START_MARGIN_SECONDS, |message| {
             self.take_request(message, invocation)
@@ -318,17 +348,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
                 let merged = match self.merge(&work.delivery, work.n, message, invocation).await {
                     Ok(handled) => handled.verdict("merge"),
                     Err(error) => {
-                        let failed = Failed {
-                            holds: self.holds(),
-                            queue: &self.queue,
-                            own_queue: &self.config.planner.work_queue,
-                            message,
-                            work,
-                            kind: Message::Merge,
-                            begun,
-                            metrics: &invocation.metrics,
-                        };
-                        failed.verdict(error.failure(), self.clock.now()).await.kind("merge")
+                        let from = self.config.planner.work_queue.as_str();
+                        self.failed_merge(from, message, work, begun, &error, invocation).await.kind("merge")
                     }
                 };
                 merged.intent(work.n)
@@ -339,6 +360,31 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             }
         };
         verdict.delivery(request.delivery())
+    }
+}
+
+impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> {
+    /// What becomes of a merge request that came `from` this queue and failed.
+    async fn failed_merge(
+        &self,
+        from: &str,
+        message: &SqsMessage,
+        work: &Work,
+        begun: Timestamp,
+        error: &WorkError,
+        invocation: &Invocation,
+    ) -> Verdict {
+        let failed = Failed {
+            holds: self.holds(),
+            queue: &self.queue,
+            own_queue: from,
+            message,
+            work,
+            kind: Message::Merge,
+            begun,
+            metrics: &invocation.metrics,
+        };
+        failed.verdict(error.failure(), self.clock.now()).await
     }
 }
 

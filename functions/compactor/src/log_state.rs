@@ -163,6 +163,15 @@ impl LogState {
         })
     }
 
+    /// The intents that nobody has merged, but for those that are held alone or have expired.
+    pub(crate) fn undecided<'a>(&'a self, held: &'a Held) -> impl Iterator<Item = u64> + 'a {
+        self.view.intents.iter().filter_map(|(n, records)| {
+            let standing = Standing::of(records);
+            let over = standing.generation.is_some() || standing.expired || standing.discarded;
+            (!over && held.of_intent(*n).is_none()).then_some(*n)
+        })
+    }
+
     /// Whether one of them can find a repair: those that are held alone cannot.
     pub(crate) fn has_open_data(&self, held: &Held) -> bool {
         self.open_data().any(|n| held.of_intent(n).is_none())

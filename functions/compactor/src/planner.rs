@@ -16,6 +16,7 @@ use landfall_core::hold::{Held, Holds};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError, PutOnce};
 use landfall_core::message::{Message, dispatch};
+use landfall_core::plan::shares::Turns;
 use landfall_core::plan::{Bounds, IntentDraft, Place, Plan, PlanContext, Planner, Ratios};
 use landfall_core::port::{Bucket, DeleteOutcome, ListedObject, ObjectStore, Queue};
 use landfall_core::record::{FORMAT, Intent, PlanReason};
@@ -69,7 +70,7 @@ pub struct PlanReport {
     pub held: Vec<String>,
 }
 
-/// Plans one delivery.
+/// Plans one delivery, of which `merges` may be dispatched and not decided.
 ///
 /// # Errors
 /// When the store or the queue fails; everything done until then stands, and the next plan goes on from it.
@@ -79,12 +80,13 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
     config: &PlannerConfig,
     delivery: &Delivery,
     reason: PlanReason,
+    merges: usize,
     now: Timestamp,
 ) -> Result<PlanReport, WorkError> {
     let ledger = holds.ledger();
     let mut report = PlanReport::default();
     // Before the holds: whoever writes a hold later pulls this record forward, and our own writing of it finds that out.
-    let mut schedule = Schedule::read(ledger, delivery).await?;
+    let mut schedule = Schedule::read(ledger, &delivery.id).await?;
     let mut held = holds.all(&delivery.id).await?;
     if reason == PlanReason::Flush {
         schedule.flushed_at = schedule.flushed_at.max(Some(now));
@@ -104,13 +106,24 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
                 bounds: Bounds::for_timeout(config.timeout_seconds),
             })
         });
-        let mut pass = Pass::new(ledger, delivery, config, &log, limit, now);
+        let turns = Turns::new(log.undecided(&held), schedule.waiting_from, merges);
+        let mut pass = Pass::new(ledger, delivery, config, &log, now);
+        if held.try_at().is_some() {
+            // At most the probe is put, and it goes at once; whose turn it is, is asked when the hold has ended.
+            pass.limit = limit;
+        } else {
+            pass.unsent.extend(turns.begin());
+            pass.turns = Some(turns);
+        }
         let walked = pass.walk(planner, queue).await;
         report.intents += pass.intents;
         report.objects += pass.objects;
         report.repeats += pass.repeats;
         // Also when the pass failed: what was put is put, and would wait for the schedule.
         pass.send(queue).await?;
+        if let Some(turns) = &pass.turns {
+            schedule.waiting_from = turns.waiting_from();
+        }
         let Some(plan) = walked? else { continue };
 
         if reason == PlanReason::Flush {
@@ -128,7 +141,8 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
             tidy(holds, &mut held, &log, now).await?;
         }
         let next_look = plan.next_look;
-        let seen = Seen { delivery, log: &log, held: &held, reason, planned, next_look, now };
+        let turns = pass.turns.unwrap_or_default();
+        let seen = Seen { delivery, log: &log, held: &held, reason, turns: &turns, planned, next_look, now };
         report.redispatched += dispatch_and_note(holds, queue, config, &seen, schedule).await?;
         return Ok(report);
     }
@@ -153,6 +167,8 @@ struct Pass<'a, S> {
     log: &'a LogState,
     /// How many intents may be put.
     limit: usize,
+    /// Whose turn it is to be merged; `None` when the destination is held.
+    turns: Option<Turns>,
     now: Timestamp,
     /// The number of the next intent.
     next: u64,
@@ -175,7 +191,6 @@ impl<'a, S: ObjectStore> Pass<'a, S> {
         delivery: &'a Delivery,
         config: &'a PlannerConfig,
         log: &'a LogState,
-        limit: usize,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -183,7 +198,8 @@ impl<'a, S: ObjectStore> Pass<'a, S> {
             delivery,
             config,
             log,
-            limit,
+            limit: usize::MAX,
+            turns: None,
             now,
             next: log.view.next(),
             pin: None,
@@ -275,7 +291,9 @@ impl<'a, S: ObjectStore> Pass<'a, S> {
         self.next += 1;
         self.intents += 1;
         self.objects += intent.inputs.len();
-        self.unsent.push(n);
+        if self.turns.as_mut().is_none_or(|turns| turns.add(n)) {
+            self.unsent.push(n);
+        }
         Ok(true)
     }
 
@@ -283,7 +301,7 @@ impl<'a, S: ObjectStore> Pass<'a, S> {
     async fn send<Q: Queue>(&mut self, queue: &Q) -> Result<(), PortError> {
         let numbers = std::mem::take(&mut self.unsent);
         let messages = numbers.into_iter().map(|n| Message::merge(&self.delivery.id, n));
-        dispatch(queue, &self.config.work_queue, messages).await
+        dispatch(queue, &self.config.work_queue, &self.delivery.tenant, messages).await
     }
 }
 

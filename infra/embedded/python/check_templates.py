@@ -26,10 +26,12 @@ ENVIRONMENT = {
         "LANDFALL_INTAKE_QUEUE_URL",
         "LANDFALL_PLAN_QUEUE_URL",
         "LANDFALL_WORK_QUEUE_URL",
+        "LANDFALL_WORK_FAILURES_QUEUE_URL",
         "LANDFALL_COMMIT_QUEUE_URL",
         "LANDFALL_NOTIFY_QUEUE_URL",
         "LANDFALL_NUDGE_SLOT_SECONDS",
         "LANDFALL_RECONCILE_INTERVAL_SECONDS",
+        "LANDFALL_TENANT_MERGES",
     },
     "CommitterFunction": EVERY_FUNCTION
     | {
@@ -83,16 +85,19 @@ def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
+def consumed(template):
+    """The queues that a function stands behind."""
+    return {target(mapping.get("EventSourceArn")) for mapping in template.of_type("AWS::Lambda::EventSourceMapping").values()}
+
+
 def check_mappings(template):
     queues = template.of_type("AWS::SQS::Queue")
     functions = template.of_type("AWS::Serverless::Function", "AWS::Lambda::Function")
-    consumed = set()
     for name, mapping in template.of_type("AWS::Lambda::EventSourceMapping").items():
         queue, function = target(mapping.get("EventSourceArn")), target(mapping.get("FunctionName"))
         if queue not in queues or function not in functions:
             template.say(name, f"queue {queue!r} or function {function!r} is not in this template")
             continue
-        consumed.add(queue)
         if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
             template.say(name, "without ReportBatchItemFailures one bad message fails its whole batch")
         if "FilterCriteria" in mapping:
@@ -113,7 +118,7 @@ def check_mappings(template):
     for queue, what in visibility.breaches(template.resources, template.default):
         template.say(queue, what)
     for name in queues:
-        if "RedrivePolicy" in queues[name] and name not in consumed:
+        if "RedrivePolicy" in queues[name] and name not in consumed(template):
             template.say(name, "no function consumes this queue")
 
 
@@ -136,8 +141,10 @@ def check_queues(template, dead_letters_required):
             template.say(name, "its dead-letter queue is not in this template")
         elif bool(dead.get("FifoQueue")) != bool(queue.get("FifoQueue")):
             template.say(name, "a dead-letter queue must be FIFO exactly when its source is")
-        if not 5 <= redrive.get("maxReceiveCount", 0) <= 1000:
-            template.say(name, "maxReceiveCount must be 5 to 1000")
+        # Fewer only where a function takes up what failed: nothing is lost to a queue that nobody reads.
+        least = 3 if target(redrive.get("deadLetterTargetArn")) in consumed(template) else 5
+        if not least <= redrive.get("maxReceiveCount", 0) <= 1000:
+            template.say(name, f"maxReceiveCount must be {least} to 1000")
 
 
 def check_buckets(template):
@@ -273,6 +280,7 @@ def check_alarms(template):
             template.say(alarm.get("MetricName", "alarm"), "an alarm that tells nobody")
     queues = template.of_type("AWS::SQS::Queue")
     dead = {target(queue["RedrivePolicy"]["deadLetterTargetArn"]) for queue in queues.values() if "RedrivePolicy" in queue}
+    dead -= consumed(template)
     wanted = [
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible" if name in dead else "ApproximateAgeOfOldestMessage", "QueueName", name)
         for name in queues

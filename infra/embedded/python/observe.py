@@ -10,6 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 FUNCTIONS = ("compactor", "committer", "notifier")
 QUEUES = ("intake", "plan.fifo", "work", "commit", "notify")
+# Where merges that cannot be done are taken up; its own dead letters are those of the work queue.
+FAILURES = "work-failures"
 DEPTHS = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -92,6 +94,7 @@ def main():
             return 0
         names = [f"{args.stack}-{queue}" for queue in QUEUES]
         names += [name.removesuffix(".fifo") + "-dead" + (".fifo" if name.endswith(".fifo") else "") for name in names]
+        names.append(f"{args.stack}-{FAILURES}")
         seen = {
             "functions": [
                 function(logs, args.stack, name, failures(args.server_log, args.stack, name)) for name in FUNCTIONS

@@ -156,15 +156,18 @@ impl Message {
 
 /// Sends messages to one of our standard queues; the first that fails is the failure of all.
 ///
+/// `tenant` is the message group: a standard queue whose messages carry one serves the tenants fairly (SQS "fair queues").
+///
 /// # Errors
 /// When the queue does not take one of them. The others may have been taken: every message may come twice.
 pub async fn dispatch<Q: Queue>(
     queue: &Q,
     queue_url: &str,
+    tenant: &str,
     messages: impl IntoIterator<Item = Message>,
 ) -> Result<(), PortError> {
     let outgoing: Vec<OutgoingMessage> =
-        messages.into_iter().map(|message| OutgoingMessage::plain(message.to_body())).collect();
+        messages.into_iter().map(|message| OutgoingMessage::of(tenant, message.to_body())).collect();
     if outgoing.is_empty() {
         return Ok(());
     }

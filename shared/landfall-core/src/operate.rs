@@ -269,6 +269,7 @@ async fn wake<S: ObjectStore>(
                     planned_at: now,
                     flushed_at: None,
                     pruned_at: None,
+                    waiting_from: None,
                     dispatched,
                 };
                 (due, None)

@@ -323,7 +323,8 @@ pub trait ObjectStore: Send + Sync {
 pub struct OutgoingMessage {
     /// The body: text within the characters SQS allows.
     pub body: String,
-    /// Message group, for FIFO queues.
+    /// Message group: what keeps its order in a FIFO queue; whose message it is in a standard queue, which then serves the
+    /// groups fairly and keeps no order.
     pub group: Option<String>,
     /// Deduplication id, for FIFO queues.
     pub deduplication: Option<String>,
@@ -335,6 +336,11 @@ impl OutgoingMessage {
     /// A message for a standard queue, visible at once.
     pub fn plain(body: impl Into<String>) -> Self {
         Self { body: body.into(), group: None, deduplication: None, delay_seconds: None }
+    }
+
+    /// A message of `group` for a standard queue, visible at once.
+    pub fn of(group: &str, body: impl Into<String>) -> Self {
+        Self { group: Some(group.to_owned()), ..Self::plain(body) }
     }
 }
 

@@ -56,7 +56,7 @@ pub enum PlanReason {
     Event,
     /// An operator asks for everything that waits.
     Flush,
-    /// The due record's time has come.
+    /// The due record's time has come, or a merge was decided while others wait for their turn.
     Due,
     /// A held destination works again, or an execution freed inputs.
     Resume,

@@ -56,6 +56,8 @@ variables! {
         "The FIFO queue of plans.";
     WORK_QUEUE_URL = "LANDFALL_WORK_QUEUE_URL", &["compactor", "committer"],
         "The queue of merges.";
+    WORK_FAILURES_QUEUE_URL = "LANDFALL_WORK_FAILURES_QUEUE_URL", &["compactor"],
+        "The queue of merges that failed every time.";
     COMMIT_QUEUE_URL = "LANDFALL_COMMIT_QUEUE_URL", &["compactor", "committer"],
         "The queue of commits.";
     NOTIFY_QUEUE_URL = "LANDFALL_NOTIFY_QUEUE_URL", EVERY,
@@ -64,6 +66,8 @@ variables! {
         "Length of a nudge slot, in seconds: the delay of the plan queue.";
     RECONCILE_INTERVAL_SECONDS = "LANDFALL_RECONCILE_INTERVAL_SECONDS", &["compactor"],
         "How often a delivery is listed although nothing was heard of it, in seconds.";
+    TENANT_MERGES = "LANDFALL_TENANT_MERGES", &["compactor"],
+        "How many merges of one tenant may be dispatched and not decided.";
 }
 
 /// All that is wrong with the environment, one line each.

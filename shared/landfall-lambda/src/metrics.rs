@@ -49,6 +49,7 @@ metrics! {
     WORK_RESCHEDULED = "WorkRescheduled", "Count", "Pieces of work that met a passing failure and are tried again later.";
     DELIVERIES_REFUSED = "DeliveriesRefused", "Count", "Delivery documents refused by the registry.";
     INTENTS_PLANNED = "IntentsPlanned", "Count", "Intents put into the log.";
+    INTENTS_VOIDED = "IntentsVoided", "Count", "Intents that no execution could finish: planned again in halves.";
     UNROUTED_OBJECTS = "UnroutedObjects", "Count", "Staged objects under prefixes that no delivery has.";
     REPEATED_UPLOADS = "RepeatedUploads", "Count", "Objects deleted because the same bytes were delivered before.";
     NOTICES_SENT = "NoticesSent", "Count", "Messages sent to client queues.";

@@ -124,6 +124,8 @@ pub enum QuarantineReason {
     KeyTooLong,
     /// A record breaks the contract, and its policy is `strict`.
     Violation(ViolationCode),
+    /// No execution that read it came to an end. Found by whoever counts executions, never by the engine.
+    Poison,
 }
 
 impl QuarantineReason {
@@ -147,6 +149,7 @@ impl QuarantineReason {
             Self::TooManyPartitions => "too_many_partitions",
             Self::KeyTooLong => "key_too_long",
             Self::Violation(code) => code.as_str(),
+            Self::Poison => "poison",
         }
     }
 }

@@ -13,7 +13,7 @@ use landfall_core::registry::RegistryOptions;
 use landfall_lambda::{BatchHandler, Deadline, EachMessage, Host, Invocation, MetricsRecorder};
 use notifier::{Notifier, NotifierConfig};
 use serde_json::Value;
-use testkit::fake::{FakeAws, FakeQueue, FunctionHandles, HOME_REGION};
+use testkit::fake::{FakeAws, FakeQueue, FunctionHandles, HOME_ACCOUNT, HOME_REGION, QueueSpec};
 use testkit::lambda::Pipeline;
 
 use super::{SLOT_SECONDS, TIMEOUT_SECONDS};
@@ -26,6 +26,8 @@ pub(super) struct Urls {
     pub(super) intake_dead: String,
     pub(super) plan: String,
     pub(super) work: String,
+    pub(super) failures: String,
+    pub(super) work_dead: String,
     pub(super) commit: String,
     pub(super) notify: String,
     /// The dead-letter queues of plan, work, commit and notify.
@@ -42,10 +44,17 @@ impl Urls {
         let (intake, intake_dead) = queue("intake", "IntakeQueue");
         let (plan, plan_dead) = queue("plan.fifo", "PlanQueue");
         let (work, work_dead) = queue("work", "WorkQueue");
+        // Between the work queue and its dead letters stands the queue of failures.
+        let mut spec = QueueSpec::new("work-failures", HOME_ACCOUNT, HOME_REGION);
+        spec.visibility = visibility;
+        spec.dead_letter = Some((work_dead.clone(), template::max_receive_count("WorkFailuresQueue")));
+        let failures = aws.create_queue(spec);
+        let receives = template::max_receive_count("WorkQueue");
+        aws.change_queue(&work, |spec| spec.dead_letter = Some((failures.clone(), receives)));
         let (commit, commit_dead) = queue("commit", "CommitQueue");
         let (notify, notify_dead) = queue("notify", "NotifyQueue");
-        let dead = vec![plan_dead, work_dead, commit_dead, notify_dead];
-        let urls = Self { intake, intake_dead, plan, work, commit, notify, dead };
+        let dead = vec![plan_dead, work_dead.clone(), commit_dead, notify_dead];
+        let urls = Self { intake, intake_dead, plan, work, failures, work_dead, commit, notify, dead };
         aws.change_queue(&urls.plan, |spec| spec.delay = SignedDuration::from_secs(i64::from(SLOT_SECONDS)));
         urls
     }
@@ -77,6 +86,8 @@ impl Functions {
             state: state.clone(),
             intake_queue: urls.intake.clone(),
             plan_queue: urls.plan.clone(),
+            work_failures_queue: urls.failures.clone(),
+            tenant_merges: 64,
             slot_seconds: SLOT_SECONDS,
             planner: PlannerConfig {
                 staging: staging.clone(),
@@ -135,6 +146,7 @@ impl Functions {
             .on_queue("compactor", &urls.intake, 10, call(&self.compactor))
             .on_queue("compactor", &urls.plan, 1, call(&self.compactor))
             .on_queue("compactor", &urls.work, 1, call(&self.compactor))
+            .on_queue("compactor", &urls.failures, 1, call(&self.compactor))
             .on_queue("committer", &urls.commit, 1, call(&self.committer))
             .on_queue("notifier", &urls.notify, 10, call(&self.notifier))
     }

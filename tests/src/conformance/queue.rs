@@ -62,6 +62,8 @@ pub fn cases<H: QueueHarness>() -> Vec<Case<H>> {
         a_delay_of_901_seconds_is_refused,
         a_group_keeps_its_order,
         a_group_waits_for_its_messages_in_flight,
+        a_standard_queue_takes_messages_of_groups,
+        a_quiet_group_is_not_kept_waiting_by_a_busy_one,
         a_repeated_deduplication_id_is_one_message,
         a_repeated_deduplication_id_in_one_send_is_one_message,
         a_deduplication_id_outlives_its_message,
@@ -276,6 +278,43 @@ async fn a_group_keeps_its_order<H: QueueHarness>(harness: &H) -> Verdict {
         let group: Vec<&str> = bodies(&received).into_iter().filter(number).collect();
         ensure!(group.len() == 6 && group.is_sorted(), "{group:?}");
     }
+    Ok(())
+}
+
+async fn a_standard_queue_takes_messages_of_groups<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(false).await;
+    let of = |group: &str, n: usize| OutgoingMessage::of(group, format!("{group} {n}"));
+    sent(harness.queue().send(&url, &[of("a", 0)]).await, 1)?;
+    sent(harness.queue().send(&url, &[of("a", 1), of("a", 2), of("b", 0)]).await, 3)?;
+    // No group waits for its messages in flight: all are received before one is deleted.
+    let mut received = Vec::new();
+    loop {
+        let more = harness.receive(&url).await;
+        if more.is_empty() {
+            break;
+        }
+        received.extend(more);
+    }
+    let arrived: BTreeSet<&str> = bodies(&received).into_iter().collect();
+    ensure!(arrived == BTreeSet::from(["a 0", "a 1", "a 2", "b 0"]), "{arrived:?}");
+    Ok(())
+}
+
+/// With a group that has all of what is in flight, more than thirty messages, and a backlog: by SQS's own measure it
+/// stands out.
+async fn a_quiet_group_is_not_kept_waiting_by_a_busy_one<H: QueueHarness>(harness: &H) -> Verdict {
+    let url = harness.fresh_queue(false).await;
+    let busy: Vec<OutgoingMessage> = (0..100).map(|n| OutgoingMessage::of("busy", n.to_string())).collect();
+    sent(harness.queue().send(&url, &busy).await, 100)?;
+    let mut in_flight = 0;
+    while in_flight < 50 {
+        let received = harness.receive(&url).await.len();
+        ensure!(received > 0, "{in_flight} of 100 messages arrived");
+        in_flight += received;
+    }
+    sent(harness.queue().send(&url, &[OutgoingMessage::of("quiet", "quiet")]).await, 1)?;
+    let received = harness.receive(&url).await;
+    ensure!(bodies(&received).contains(&"quiet"), "the quiet group waited behind {:?}", bodies(&received));
     Ok(())
 }
 

@@ -127,6 +127,13 @@ impl FakeAws {
         self.messages(queue).iter().map(|message| message.visible_at).min()
     }
 
+    /// When the next message of a queue comes into sight after `now`.
+    pub fn next_in_sight(&self, queue: &str, now: Timestamp) -> Option<Timestamp> {
+        let world = self.lock();
+        let messages = world.queues.get(&queue_id(queue)).map(|state| state.messages.iter());
+        messages.into_iter().flatten().map(|message| message.visible_at).filter(|time| *time > now).min()
+    }
+
     /// A queue's settings.
     pub fn queue_spec(&self, queue: &str) -> Option<QueueSpec> {
         self.lock().queues.get(&queue_id(queue)).map(|state| state.spec.clone())

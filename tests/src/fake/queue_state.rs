@@ -47,7 +47,7 @@ pub struct QueuedMessage {
     pub id: String,
     /// The body.
     pub body: String,
-    /// The message group, in a FIFO queue.
+    /// The message group: in a FIFO queue what keeps its order, in a standard queue whose it is.
     pub group: Option<String>,
     /// The deduplication id, in a FIFO queue.
     pub deduplication: Option<String>,
@@ -72,6 +72,15 @@ pub struct QueuedMessage {
 impl QueuedMessage {
     fn in_flight(&self, now: Timestamp) -> bool {
         self.receipt_handle.is_some() && self.visible_at > now
+    }
+
+    /// Notes a receive.
+    fn hand_out(&mut self, now: Timestamp, until: Timestamp, receipt_handle: String) {
+        self.receive_count += 1;
+        self.first_received_at.get_or_insert(now);
+        self.received_at = Some(now);
+        self.visible_at = until;
+        self.receipt_handle = Some(receipt_handle);
     }
 }
 
@@ -167,7 +176,9 @@ impl QueueState {
 
     /// Up to `max` messages that can be received now, and those whose receives are used up.
     fn take(&mut self, max: usize, now: Timestamp, receipt: u64) -> (Vec<QueuedMessage>, Vec<QueuedMessage>) {
-        let fifo = self.spec.fifo();
+        if !self.spec.fifo() {
+            return self.take_fairly(max, now, receipt);
+        }
         let until = now.checked_add(self.spec.visibility).unwrap_or(now);
         let limit = self.spec.dead_letter.as_ref().map(|(_, limit)| *limit);
         let mut blocked = BTreeSet::new();
@@ -180,7 +191,7 @@ impl QueueState {
                 blocked.insert(message.group.clone());
                 continue;
             }
-            if received.len() >= max || (fifo && blocked.contains(&message.group)) {
+            if received.len() >= max || blocked.contains(&message.group) {
                 continue;
             }
             if limit.is_some_and(|limit| message.receive_count >= limit) {
@@ -188,11 +199,46 @@ impl QueueState {
                 dead.push(self.messages.remove(index));
                 continue;
             }
-            message.receive_count += 1;
-            message.first_received_at.get_or_insert(now);
-            message.received_at = Some(now);
-            message.visible_at = until;
-            message.receipt_handle = Some(format!("receipt-{receipt}-{index}"));
+            message.hand_out(now, until, format!("receipt-{receipt}-{index}"));
+            received.push(message.clone());
+        }
+        (received, dead)
+    }
+
+    /// The same of a standard queue: first the group with the fewest messages in flight, in order of sending within it. A
+    /// message without a group is a group of its own. (SQS does so as soon as a group stands out: with more than a tenth
+    /// of what is in flight and 30 messages, or with more than a tenth of the time consumers spend. Which message of a quiet
+    /// group comes first it leaves open.)
+    fn take_fairly(
+        &mut self,
+        max: usize,
+        now: Timestamp,
+        receipt: u64,
+    ) -> (Vec<QueuedMessage>, Vec<QueuedMessage>) {
+        let until = now.checked_add(self.spec.visibility).unwrap_or(now);
+        let limit = self.spec.dead_letter.as_ref().map(|(_, limit)| *limit);
+        let mut in_flight: BTreeMap<String, usize> = BTreeMap::new();
+        for message in self.messages.iter().filter(|message| message.in_flight(now)) {
+            if let Some(group) = &message.group {
+                *in_flight.entry(group.clone()).or_default() += 1;
+            }
+        }
+        let (mut received, mut dead) = (Vec::new(), Vec::new());
+        while received.len() < max {
+            let waiting = self.messages.iter().enumerate().filter(|(_, message)| message.visible_at <= now);
+            let load = |message: &QueuedMessage| {
+                message.group.as_ref().and_then(|group| in_flight.get(group)).copied().unwrap_or(0)
+            };
+            let Some((index, _)) = waiting.min_by_key(|(_, message)| load(message)) else { break };
+            let Some(message) = self.messages.get_mut(index) else { break };
+            if limit.is_some_and(|limit| message.receive_count >= limit) {
+                dead.push(self.messages.remove(index));
+                continue;
+            }
+            message.hand_out(now, until, format!("receipt-{receipt}-{}", received.len()));
+            if let Some(group) = &message.group {
+                *in_flight.entry(group.clone()).or_default() += 1;
+            }
             received.push(message.clone());
         }
         (received, dead)

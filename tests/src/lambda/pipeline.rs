@@ -92,6 +92,24 @@ struct Mapping {
     queue: String,
     batch_size: usize,
     handler: Handler,
+    pace: Option<Pace>,
+}
+
+/// How a mapping spends time.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// Invocations at the same time.
+    slots: usize,
+    /// How long each takes.
+    takes: SignedDuration,
+}
+
+/// An invocation that has its messages and is not over.
+struct Running {
+    mapping: usize,
+    began: Timestamp,
+    ends: Timestamp,
+    batch: Vec<QueuedMessage>,
 }
 
 struct Schedule {
@@ -108,6 +126,7 @@ pub struct Pipeline {
     mappings: Vec<Mapping>,
     schedules: Vec<Schedule>,
     concurrency: usize,
+    running: Vec<Running>,
     invocations: Vec<Invocation>,
 }
 
@@ -127,6 +146,7 @@ impl Pipeline {
             mappings: Vec::new(),
             schedules: Vec::new(),
             concurrency: 1,
+            running: Vec::new(),
             invocations: Vec::new(),
         }
     }
@@ -149,7 +169,18 @@ impl Pipeline {
             queue: queue.to_owned(),
             batch_size: batch_size.max(1),
             handler: boxed(handler),
+            pace: None,
         });
+        self
+    }
+
+    /// Lets every invocation of the mapping of this queue take so long, and so many run at the same time. Its messages are
+    /// received when it begins; what it does, it does at its end. Without this an invocation takes no time at all.
+    #[must_use]
+    pub fn pace(mut self, queue: &str, slots: usize, takes: SignedDuration) -> Self {
+        for mapping in self.mappings.iter_mut().filter(|mapping| mapping.queue == queue) {
+            mapping.pace = Some(Pace { slots: slots.max(1), takes });
+        }
         self
     }
 
@@ -187,18 +218,46 @@ impl Pipeline {
         &self.invocations
     }
 
-    /// Serves every queue once; how many invocations that took.
+    /// Serves every queue once; how many invocations began or ended.
     pub async fn round(&mut self) -> usize {
+        let now = self.fake.clock().now();
         let mut done = Vec::new();
-        for mapping in &self.mappings {
+        let mut begun = 0;
+        for (index, mapping) in self.mappings.iter().enumerate() {
             let mut batches = Vec::new();
-            for _ in 0..self.concurrency {
-                batches.extend(receive_batches(&self.fake, mapping));
+            match mapping.pace {
+                None => {
+                    for _ in 0..self.concurrency {
+                        batches.extend(receive_batches(&self.fake, mapping));
+                    }
+                }
+                Some(Pace { slots, takes }) => {
+                    let over = |running: &mut Running| running.mapping == index && running.ends <= now;
+                    let ended: Vec<Running> = self.running.extract_if(.., over).collect();
+                    let ended = ended.into_iter().map(|run| serve(&self.fake, mapping, run.began, run.batch));
+                    done.extend(join_all(ended).await);
+                    let busy = self.running.iter().filter(|running| running.mapping == index).count();
+                    let ends = now.checked_add(takes).unwrap_or(Timestamp::MAX);
+                    for _ in busy..slots {
+                        let received = receive_batches(&self.fake, mapping);
+                        if received.is_empty() {
+                            break;
+                        }
+                        let started = received.into_iter().map(|batch| Running {
+                            mapping: index,
+                            began: now,
+                            ends,
+                            batch,
+                        });
+                        self.running.extend(started);
+                        begun += 1;
+                    }
+                }
             }
-            let running = batches.into_iter().map(|batch| serve(&self.fake, mapping, batch));
+            let running = batches.into_iter().map(|batch| serve(&self.fake, mapping, now, batch));
             done.extend(join_all(running).await);
         }
-        let count = done.len();
+        let count = done.len() + begun;
         self.invocations.extend(done);
         count
     }
@@ -226,7 +285,7 @@ impl Pipeline {
             if self.round().await > 0 {
                 continue;
             }
-            match self.next_visible() {
+            match self.next_event() {
                 Some(time) => self.fake.clock().advance_to(time),
                 None if self.stalled().left.is_empty() => return Ok(()),
                 None => break,
@@ -245,7 +304,7 @@ impl Pipeline {
         loop {
             self.drive_now(MAX_ROUNDS_OF_A_MOMENT).await?;
             let due = self.schedules.iter().map(|schedule| schedule.due).min();
-            let next = [due, self.next_visible()].into_iter().flatten().min().filter(|next| *next <= end);
+            let next = [due, self.next_event()].into_iter().flatten().min().filter(|next| *next <= end);
             let Some(next) = next else {
                 clock.advance_to(end);
                 return Ok(());
@@ -280,11 +339,11 @@ impl Pipeline {
         }
     }
 
-    /// When the next message comes into sight that is not in sight now.
-    fn next_visible(&self) -> Option<Timestamp> {
+    /// When the next message comes into sight that is not in sight now, or the next invocation ends.
+    fn next_event(&self) -> Option<Timestamp> {
         let now = self.fake.clock().now();
-        let messages = self.mappings.iter().flat_map(|mapping| self.fake.messages(&mapping.queue));
-        messages.map(|message| message.visible_at).filter(|time| *time > now).min()
+        let visible = self.mappings.iter().filter_map(|mapping| self.fake.next_in_sight(&mapping.queue, now));
+        visible.chain(self.running.iter().map(|running| running.ends)).min()
     }
 
     fn stalled(&self) -> Stalled {
@@ -327,8 +386,7 @@ fn receive_batches(fake: &FakeAws, mapping: &Mapping) -> Vec<Vec<QueuedMessage>>
     batches
 }
 
-async fn serve(fake: &FakeAws, mapping: &Mapping, batch: Vec<QueuedMessage>) -> Invocation {
-    let at = fake.clock().now();
+async fn serve(fake: &FakeAws, mapping: &Mapping, at: Timestamp, batch: Vec<QueuedMessage>) -> Invocation {
     let ids: BTreeSet<String> = batch.iter().map(|message| message.id.clone()).collect();
     let event = fake.queue_spec(&mapping.queue).map(|spec| sqs_event(&spec, &batch)).unwrap_or_default();
     let outcome = match invoke(fake, &mapping.handler, event).await {

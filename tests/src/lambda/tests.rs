@@ -43,6 +43,28 @@ async fn a_poison_message_ends_among_the_dead_and_its_neighbours_are_done() {
 }
 
 #[tokio::test]
+async fn invocations_that_take_time_hold_their_slots_and_act_at_their_end() {
+    let (aws, queue, _) = scene();
+    aws.change_queue(&queue, |spec| spec.visibility = SignedDuration::from_secs(600));
+    for body in ["a", "b", "c", "d", "e"] {
+        aws.send_body(&queue, body).unwrap();
+    }
+    let start = aws.clock().now();
+    let ended = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let (clock, seen) = (aws.clock(), std::rc::Rc::clone(&ended));
+    let mut pipeline = Pipeline::new(&aws)
+        .on_queue("worker", &queue, 1, move |_| {
+            seen.borrow_mut().push(clock.now().duration_since(start).as_secs());
+            async { failures([]) }
+        })
+        .pace(&queue, 2, SignedDuration::from_secs(60));
+    pipeline.drive_until_idle(20).await.unwrap();
+    assert_eq!(*ended.borrow(), [60, 60, 120, 120, 180]);
+    let began = pipeline.invocations().iter().map(|run| run.at.duration_since(start).as_secs());
+    assert_eq!(began.collect::<Vec<_>>(), [0, 0, 60, 60, 120]);
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_the_contract_fails_the_whole_batch() {
     let (aws, queue, dead) = scene();
     aws.send_body(&queue, "a").unwrap();

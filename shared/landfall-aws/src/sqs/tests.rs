@@ -84,6 +84,20 @@ async fn fifo_messages_carry_group_and_deduplication() {
 }
 
 #[tokio::test]
+async fn messages_of_a_standard_queue_carry_their_group_and_nothing_else() {
+    let replay = Replay::new([sent_alone(), sent(0..2)]);
+    let queue = replay.clients().queue();
+    let of_acme = OutgoingMessage::of("acme", "x");
+    queue.send("https://q", std::slice::from_ref(&of_acme)).await.remove(0).unwrap();
+    queue.send("https://q", &[of_acme.clone(), of_acme]).await.remove(1).unwrap();
+    let asked = replay.asked();
+    for (request, times) in [(&asked[0], 1), (&asked[1], 2)] {
+        assert_eq!(request.body.matches(r#""MessageGroupId":"acme""#).count(), times);
+        assert!(!request.body.contains("MessageDeduplicationId"));
+    }
+}
+
+#[tokio::test]
 async fn arns_are_resolved_without_a_request() {
     let replay = Replay::new([sent_alone()]);
     let arn = "arn:aws:sqs:eu-west-1:222222222222:etl";

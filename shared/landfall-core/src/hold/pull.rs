@@ -31,6 +31,7 @@ pub(super) async fn pull<S: ObjectStore>(
                         planned_at: now,
                         flushed_at: None,
                         pruned_at: None,
+                        waiting_from: None,
                         dispatched,
                     },
                     None,

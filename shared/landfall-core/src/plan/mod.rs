@@ -8,6 +8,7 @@ mod fingerprint;
 mod pending;
 mod planner;
 mod ratio;
+pub mod shares;
 
 pub use fingerprint::Fingerprint;
 pub use pending::{Known, Place, Taken};

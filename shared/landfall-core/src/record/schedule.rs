@@ -33,6 +33,9 @@ pub struct Due {
     pub pruned_at: Option<Timestamp>,
     /// How often stalled work was dispatched again, by intent number: the spacing doubles.
     pub dispatched: BTreeMap<u64, Dispatched>,
+    /// The first undecided intent that was never dispatched: from it on they wait for their turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_from: Option<u64>,
 }
 
 /// Dispatches of one stalled intent.

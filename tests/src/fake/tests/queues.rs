@@ -35,6 +35,25 @@ fn a_group_waits_for_its_message_in_flight() {
 }
 
 #[test]
+fn a_standard_queue_serves_the_group_with_the_fewest_in_flight_first() {
+    let aws = FakeAws::new();
+    let (queue, _) = aws.create_home_queue("work", SignedDuration::from_secs(30), 5);
+    for (body, group) in
+        [("a1", Some("a")), ("a2", Some("a")), ("a3", Some("a")), ("b1", Some("b")), ("x", None)]
+    {
+        aws.send(&queue, &message(body, group, None)).unwrap();
+    }
+    assert_eq!(bodies(&aws, &queue), ["a1", "b1", "x", "a2", "a3"]);
+    aws.clock().advance(SignedDuration::from_secs(31));
+    let first = aws.receive(&queue, 1);
+    assert_eq!(first[0].body, "a1", "what came back is not in flight");
+    assert_eq!(aws.receive(&queue, 1)[0].body, "b1");
+    assert_eq!(aws.receive(&queue, 1)[0].body, "x");
+    assert_eq!(aws.receive(&queue, 1)[0].body, "a2", "groups are served, none is shut out");
+    assert!(aws.delete_message(&queue, first[0].receipt_handle.as_deref().unwrap()));
+}
+
+#[test]
 fn a_deduplication_id_is_remembered_for_five_minutes() {
     let aws = FakeAws::new();
     let (queue, _) = aws.create_home_queue("plan.fifo", SignedDuration::from_secs(30), 5);
