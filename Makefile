@@ -11,6 +11,9 @@ ARCH ?= arm64
 DELIVERY ?=
 INPUT ?=
 OUTPUT ?=
+# How many processes `make kill-test` kills, and what it draws from.
+KILLS ?= 200
+SEED ?= 1
 # The message that `make invoke-...` hands over.
 EVENT ?=
 
@@ -83,6 +86,10 @@ demo: tools build ## Deliver real data for two clients in the embedded AWS; SMAL
 local: tools build ## Deliver your own files: DELIVERY="a.toml b.toml" INPUT=folder OUTPUT=folder
 	@test -n "$(DELIVERY)" -a -n "$(INPUT)" -a -n "$(OUTPUT)" || { echo 'usage: make local DELIVERY="a.toml" INPUT=folder OUTPUT=folder' >&2; exit 1; }
 	$(LANDFALL) local --delivery $(DELIVERY) --input $(INPUT) --output $(OUTPUT)
+
+.PHONY: kill-test
+kill-test: tools build ## Kill functions while they deliver, in the embedded AWS, and count every record: KILLS=200 SEED=1
+	$(LANDFALL) kill-test --kills $(KILLS) --seed $(SEED)
 
 .PHONY: invoke-compactor invoke-committer invoke-notifier
 invoke-compactor: EVENT := $(or $(EVENT),events/compactor/s3-put.json)
