@@ -54,6 +54,7 @@ fn allowed_in_tests(from: &str, to: &str) -> bool {
         // The core's own tests would meet two copies of its types.
         "landfall-core" => false,
         "testkit" => true,
+        "sample-records" => false,
         _ => to == "testkit" || allowed(from, to),
     }
 }
@@ -110,6 +111,7 @@ fn every_member_is_known_here() {
         "landfall-lambda",
         "landfall",
         "landfall-embedded",
+        "sample-records",
     ];
     for package in metadata().packages {
         let name = package.name.as_str();
