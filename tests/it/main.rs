@@ -15,6 +15,7 @@ mod conformance;
 mod conformance_ministack;
 mod crashes;
 mod documents;
+mod figures;
 mod holds;
 mod isolated;
 mod merge_inputs;

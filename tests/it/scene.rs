@@ -12,7 +12,7 @@ use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::Ledger;
 use landfall_core::message::Message;
 use landfall_core::port::{Bucket, Clock as _, Destinations, ObjectStore, OutgoingMessage};
-use landfall_core::record::{Hold, Outcome, PlanReason, Receipt, RejectedRecord};
+use landfall_core::record::{Hold, Intent, Outcome, PlanReason, Receipt, RejectedRecord};
 use landfall_lambda::MetricsRecorder;
 use landfall_lambda::metrics::Metric;
 use serde_json::Value;
@@ -259,6 +259,11 @@ impl Scene {
     /// The outcomes of a delivery, by number.
     pub async fn outcomes(&self, delivery: &str) -> Vec<Outcome> {
         self.records(delivery, "outcome").await
+    }
+
+    /// The intents of a delivery, by number.
+    pub async fn intents(&self, delivery: &str) -> Vec<Intent> {
+        self.records(delivery, "intent").await
     }
 
     /// The receipts of a delivery, by number.
