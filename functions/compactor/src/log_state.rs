@@ -16,7 +16,7 @@ use landfall_core::standing::Standing;
 use crate::identities::{self, IdentityList};
 
 /// How many of the last outcomes the size prediction learns from.
-const LEARN_FROM: u64 = 6;
+const LEARN_FROM: usize = 6;
 /// How many intents are read at once, with their outcomes.
 const RECORDS_AT_ONCE: usize = 32;
 
@@ -158,7 +158,9 @@ pub(crate) async fn learn<S: ObjectStore>(
 ) -> Result<Ratios, LedgerError> {
     let mut ratios = Ratios::default();
     let last = log.view.next().saturating_sub(1);
-    for n in (last.saturating_sub(LEARN_FROM) + 1)..=last {
+    // The last outcomes, not the last numbers: behind a backlog that was planned in one pass stand only open intents.
+    let decided = |n: &u64| log.view.intents.get(n).is_none_or(|records| generation(records).is_some());
+    for n in (1..=last).rev().filter(decided).take(LEARN_FROM) {
         let name = keys::record(&delivery.id, n, RecordName::Outcome(1));
         let outcome = match log.outcomes.get(&n) {
             Some(outcome) => Some(outcome.clone()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use landfall_core::port::Clock as _;
-use sample_records::{Records, Subject};
+use sample_records::{READINGS, Records, Subject};
 use testkit::fake::{FunctionHandles, HOME_REGION, S3Event, notification_body};
 use testkit::generated::{Chunks, Generated, GeneratedDestinations, GeneratedStore, Watch};
 
@@ -30,13 +30,16 @@ pub struct Production {
 
 /// The delivery of a subject, without partitions.
 fn document(subject: Subject, target_bytes: u64) -> String {
-    let example = match subject {
-        Subject::Catalogue => "docs/examples/product-catalogue.toml",
-        Subject::Clicks => "docs/examples/click-events.toml",
+    let example = |path: &str| {
+        let text = architecture::read(path);
+        let contract = text.split_once("\n[contract]").expect("a contract").1;
+        contract.split_once("\n[layout]").expect("a layout").0.to_owned()
     };
-    let example = architecture::read(example);
-    let contract = example.split_once("\n[contract]").expect("a contract").1;
-    let contract = contract.split_once("\n[layout]").expect("a layout").0;
+    let contract = match subject {
+        Subject::Catalogue => example("docs/examples/product-catalogue.toml"),
+        Subject::Clicks => example("docs/examples/click-events.toml"),
+        Subject::Readings => READINGS.to_owned(),
+    };
     let row_group = target_bytes.min(32 << 20);
     format!(
         r#"

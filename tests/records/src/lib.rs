@@ -10,6 +10,7 @@
 mod catalogue;
 mod clicks;
 mod draw;
+mod readings;
 mod words;
 
 use bytes::Bytes;
@@ -26,7 +27,40 @@ pub enum Subject {
     Catalogue,
     /// Click events: `docs/examples/click-events.toml`.
     Clicks,
+    /// Readings of sensors, which shrink far more than anybody would guess: [`READINGS`].
+    Readings,
 }
+
+/// The contract of [`Subject::Readings`], as a delivery document has it.
+pub const READINGS: &str = r#"
+version = 1
+[[contract.column]]
+name = "measurement"
+type = "string"
+[[contract.column]]
+name = "site_name"
+type = "string"
+[[contract.column]]
+name = "sensor_serial_number"
+type = "string"
+[[contract.column]]
+name = "recorded_at"
+from = "recorded_at_epoch_millis"
+type = "timestamp(ms, UTC)"
+format = "epoch_millis"
+[[contract.column]]
+name = "reading_value"
+type = "float64"
+[[contract.column]]
+name = "quality_flag"
+type = "string"
+[[contract.column]]
+name = "firmware_version"
+type = "string"
+[[contract.column]]
+name = "battery_is_low"
+type = "bool"
+"#;
 
 /// How the records of one object are, drawn once for each object.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +122,9 @@ impl Iterator for Records {
                     catalogue::product(&mut self.draw, self.manner, self.next, &mut self.line)
                 }
                 Subject::Clicks => clicks::event(&mut self.draw, self.manner, self.next, &mut self.line),
+                Subject::Readings => {
+                    readings::reading(&mut self.draw, self.manner, self.next, &mut self.line);
+                }
             }
             self.next += 1;
             let length = self.line.len() as u64;
@@ -110,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_bytes_exactly_as_many_as_asked_for() {
-        for subject in [Subject::Catalogue, Subject::Clicks] {
+        for subject in [Subject::Catalogue, Subject::Clicks, Subject::Readings] {
             for bytes in [1, 5_000, 3_000_000] {
                 let body = Records::new(subject, 7, bytes).whole();
                 assert_eq!(body.len() as u64, bytes);

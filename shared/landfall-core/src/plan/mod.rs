@@ -200,7 +200,7 @@ struct Slice {
     full: bool,
     /// How many are predicted to reach it.
     predicted: usize,
-    /// How many the intent lists: 25% more, so that a wrong prediction still fills the file.
+    /// How many the intent lists: more, so that a wrong prediction still fills the file ([`Ratios::reserve`]).
     listed: usize,
 }
 
@@ -233,7 +233,9 @@ fn slice(input: &PlanInput<'_>, objects: &[&ListedObject]) -> Slice {
     // Such a merge does not stop early, so it gets no reserve. Nor does an ordered delivery: what a reserve frees would
     // come after what was planned behind it.
     let reserved = !layout.routes_by_record() && input.delivery.order == Order::None;
-    let reserve = if reserved { predicted.div_ceil(4) } else { 0 };
+    let form = objects.first().map_or(InputForm::Plain, |object| input_form(&object.key));
+    let reserve =
+        if reserved { input.ratios.reserve(form, predicted, raw, input.bounds.raw_bytes) } else { 0 };
     Slice { full, predicted, listed: predicted.saturating_add(reserve).min(objects.len()) }
 }
 
