@@ -23,7 +23,7 @@ const STEP: u64 = 5;
 /// How objects come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arrival {
-    /// Some every minute.
+    /// Some every two minutes.
     Steady,
     /// All of them before the first plan.
     Backlog,
@@ -110,11 +110,12 @@ impl Sizes {
 /// Delivers until enough files count.
 async fn deliver(case: Case) -> (Production, Sizes) {
     let mut production = Production::new(case.subject, case.object_bytes, case.target_bytes, None);
-    // Half a file a minute where a file shrinks to a sixth; a backlog is what all files take.
-    let wave = (case.target_bytes * 3 / case.object_bytes).max(1);
+    // What makes a file where objects shrink to a sixth.
+    let file = (case.target_bytes * 6 / case.object_bytes).max(1);
+    let wave = 4 * file;
     let first = match case.arrival {
         Arrival::Steady => wave,
-        Arrival::Backlog => 2 * wave * (case.files + FIRST + 2) as u64,
+        Arrival::Backlog => file * (case.files + FIRST + 2) as u64,
     };
     let mut next = first;
     loop {
@@ -147,7 +148,7 @@ async fn section(case: Case) -> (String, bool) {
         case.subject,
         bytes(case.object_bytes),
         match case.arrival {
-            Arrival::Steady => "some every minute",
+            Arrival::Steady => "some every two minutes",
             Arrival::Backlog => "all staged before the first plan",
         },
         sizes.share(case.target_bytes) * 100.0,
