@@ -60,7 +60,7 @@ impl Peaks {
 
 /// Whether messages of a queue have groups, which makes them dearer: FIFO, and merges, which are shared fairly.
 fn has_groups(queue: &str) -> bool {
-    queue.ends_with(".fifo") || queue.ends_with("/work")
+    queue.strip_suffix(".fifo").is_some() || queue.ends_with("/work")
 }
 
 /// Requests by who pays for them, service and operation.
@@ -109,6 +109,11 @@ impl Bill {
 
     fn requests(&self) -> u64 {
         self.0.values().map(|(count, _)| count).sum()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "numbers of requests")]
+    fn requests_per_object(&self, objects: u64) -> f64 {
+        self.requests() as f64 / objects as f64
     }
 
     #[expect(clippy::cast_precision_loss, reason = "numbers of requests")]
@@ -203,7 +208,7 @@ async fn an_object_costs_one_read_and_one_delete_and_a_flood_of_events_few_listi
          log; {:.3} requests per object; {seconds:.1} s",
         grouped(objects),
         logs.count(),
-        bill.requests() as f64 / objects as f64
+        bill.requests_per_object(objects)
     );
     for (phase, peak) in &peaks.lock().unwrap_or_else(PoisonError::into_inner).peaks {
         println!(

@@ -18,7 +18,7 @@ pub(crate) fn product(draw: &mut Draw, manner: Manner, number: u64, out: &mut Ve
     if !draw.once_in(missing) {
         put(out, format_args!(",\"gtin\":\"{:013}\"", draw.below(10_000_000_000_000)));
     }
-    put(out, format_args!(",\"url\":\"https://shop.example.com/p/{}-", number));
+    put(out, format_args!(",\"url\":\"https://shop.example.com/p/{number}-"));
     let slug = out.len();
     draw.words(3, manner.vocabulary, out);
     // As shops write them.

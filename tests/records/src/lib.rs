@@ -117,15 +117,12 @@ impl Iterator for Records {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + 16 * 1024);
         while chunk.len() < CHUNK_BYTES {
             self.line.clear();
-            match self.subject {
-                Subject::Catalogue => {
-                    catalogue::product(&mut self.draw, self.manner, self.next, &mut self.line)
-                }
-                Subject::Clicks => clicks::event(&mut self.draw, self.manner, self.next, &mut self.line),
-                Subject::Readings => {
-                    readings::reading(&mut self.draw, self.manner, self.next, &mut self.line);
-                }
-            }
+            let write = match self.subject {
+                Subject::Catalogue => catalogue::product,
+                Subject::Clicks => clicks::event,
+                Subject::Readings => readings::reading,
+            };
+            write(&mut self.draw, self.manner, self.next, &mut self.line);
             self.next += 1;
             let length = self.line.len() as u64;
             if length > self.left {

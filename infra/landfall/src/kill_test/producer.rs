@@ -142,10 +142,11 @@ impl Producer {
             let (id, day) = (self.next, 1 + self.random.below(3));
             let noise = (self.random.below(u64::MAX), self.random.below(u64::MAX));
             self.next += 1;
-            body.push_str(&format!(
+            let line = format!(
                 "{{\"id\":{id},\"text\":\"{:016x}{:016x}\",\"day\":\"2026-05-{day:02}\"}}\n",
                 noise.0, noise.1
-            ));
+            );
+            body.push_str(&line);
         }
         if self.random.below(BAD_ONE_IN) == 0 {
             body.push_str("{\"id\":\"not a number\"}\n");
