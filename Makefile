@@ -11,6 +11,11 @@ ARCH ?= arm64
 DELIVERY ?=
 INPUT ?=
 OUTPUT ?=
+# How much the commands of docs/figures.md do.
+KILLS ?= 200
+SEED ?= 1
+EXECUTIONS ?= 1000
+OBJECTS ?= 200000
 # The message that `make invoke-...` hands over.
 EVENT ?=
 
@@ -83,6 +88,27 @@ demo: tools build ## Deliver real data for two clients in the embedded AWS; SMAL
 local: tools build ## Deliver your own files: DELIVERY="a.toml b.toml" INPUT=folder OUTPUT=folder
 	@test -n "$(DELIVERY)" -a -n "$(INPUT)" -a -n "$(OUTPUT)" || { echo 'usage: make local DELIVERY="a.toml" INPUT=folder OUTPUT=folder' >&2; exit 1; }
 	$(LANDFALL) local --delivery $(DELIVERY) --input $(INPUT) --output $(OUTPUT)
+
+# The figures of docs/figures.md: tests that `make test` runs small, run in full, with what they print.
+FIGURE := cargo test --package testkit --test it --locked --quiet -- --nocapture --exact
+
+.PHONY: file-sizes
+file-sizes: ## The sizes of files whatever the size of the objects, in full: many minutes; writes docs/file-sizes.md
+	FILE_SIZES=full FILE_SIZES_REPORT="$(abspath docs/file-sizes.md)" \
+		$(FIGURE) figures::file_sizes::files_come_out_at_the_target_size_however_small_or_large_the_objects_are
+
+.PHONY: determinism
+determinism: ## Execute one intent again and again, half of the executions killed: EXECUTIONS=1000
+	EXECUTIONS=$(EXECUTIONS) $(FIGURE) figures::determinism::an_intent_executed_again_and_again_gives_the_same_bytes_and_one_outcome
+
+.PHONY: request-cost
+request-cost: ## Requests, listings, memory and time of many small objects, and what they cost: OBJECTS=200000
+	OBJECTS=$(OBJECTS) \
+		$(FIGURE) figures::request_cost::an_object_costs_one_read_and_one_delete_and_a_flood_of_events_few_listings
+
+.PHONY: kill-test
+kill-test: tools build ## Kill functions while they deliver, in the embedded AWS, and count every record: KILLS=200 SEED=1
+	$(LANDFALL) kill-test --kills $(KILLS) --seed $(SEED)
 
 .PHONY: invoke-compactor invoke-committer invoke-notifier
 invoke-compactor: EVENT := $(or $(EVENT),events/compactor/s3-put.json)

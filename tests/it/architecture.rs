@@ -40,7 +40,7 @@ fn files(ending: &str) -> Vec<String> {
     found
 }
 
-fn read(path: &str) -> String {
+pub fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("cannot read {path}: {error}"))
 }
 

@@ -16,6 +16,7 @@ mod conformance_ministack;
 mod crashes;
 mod documents;
 mod fairness;
+mod figures;
 mod halves;
 mod holds;
 mod isolated;

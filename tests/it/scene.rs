@@ -13,12 +13,12 @@ use landfall_core::hold::{Breakage, Holds};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::Ledger;
 use landfall_core::message::Message;
-use landfall_core::port::{Bucket, Clock as _, OutgoingMessage};
-use landfall_core::record::{Hold, Outcome, PlanReason, Receipt, RejectedRecord};
+use landfall_core::port::{Bucket, Clock as _, Destinations, ObjectStore, OutgoingMessage};
+use landfall_core::record::{Hold, Intent, Outcome, PlanReason, Receipt, RejectedRecord};
 use landfall_lambda::MetricsRecorder;
 use landfall_lambda::metrics::Metric;
 use serde_json::Value;
-use testkit::fake::{Call, FakeAws, FakeStore, Fault, FunctionHandles, HOME_REGION};
+use testkit::fake::{Call, FakeAws, FakeQueue, FakeStore, Fault, FunctionHandles, HOME_REGION};
 use testkit::lambda::Pipeline;
 
 use crate::template;
@@ -46,11 +46,20 @@ pub struct Scene {
 impl Scene {
     /// A stack with these delivery documents, their clients admitted.
     pub fn new(documents: &[&str]) -> Self {
+        Self::over(documents, |FunctionHandles { store, queue, destinations }| (store, queue, destinations))
+    }
+
+    /// The same, with functions that reach objects and clients by other ports, made of the fake's.
+    pub fn over<S, D>(documents: &[&str], ports: impl Fn(FunctionHandles) -> (S, FakeQueue, D)) -> Self
+    where
+        S: ObjectStore + 'static,
+        D: Destinations + 'static,
+    {
         let aws = FakeAws::new();
         let staging = aws.create_home_bucket("staging", true);
         let state = aws.create_home_bucket("state", true);
         let (urls, metrics) = (Urls::create(&aws), MetricsRecorder::default());
-        let functions = Functions::new(&aws, &urls, &staging, &state, &metrics);
+        let functions = Functions::new(&aws, &urls, &staging, &state, &metrics, ports);
         let pipe = functions.pipeline(&aws, &urls);
         let mut scene = Self { pipe, aws, state, urls, compactor: Arc::clone(&functions.compactor), metrics };
         for text in documents {
@@ -324,6 +333,11 @@ impl Scene {
     /// The outcomes of a delivery, by number.
     pub async fn outcomes(&self, delivery: &str) -> Vec<Outcome> {
         self.records(delivery, "outcome").await
+    }
+
+    /// The intents of a delivery, by number.
+    pub async fn intents(&self, delivery: &str) -> Vec<Intent> {
+        self.records(delivery, "intent").await
     }
 
     /// The receipts of a delivery, by number.

@@ -17,7 +17,7 @@ use landfall_core::standing::Standing;
 use crate::identities::Delivered;
 
 /// How many of the last outcomes the size prediction learns from.
-const LEARN_FROM: u64 = 6;
+const LEARN_FROM: usize = 6;
 /// How many intents are read at once, with their outcomes.
 const RECORDS_AT_ONCE: usize = 32;
 
@@ -257,8 +257,12 @@ pub(crate) async fn learn<S: ObjectStore>(
     log: &LogState,
 ) -> Result<Ratios, LedgerError> {
     let last = log.view.next().saturating_sub(1);
-    let first = last.saturating_sub(LEARN_FROM) + 1;
-    let lessons = (first..=last).map(|n| lesson(ledger, delivery, log, n));
+    // The last outcomes, not the last numbers: behind a backlog that was planned in one pass stand only open intents.
+    let decided = |n: &u64| {
+        let records = log.view.intents.get(n);
+        records.is_none_or(|records| Standing::of(records).generation.is_some())
+    };
+    let lessons = (1..=last).rev().filter(decided).take(LEARN_FROM).map(|n| lesson(ledger, delivery, log, n));
     let mut lessons = futures::stream::iter(lessons).buffered(RECORDS_AT_ONCE);
     let mut ratios = Ratios::default();
     while let Some(lesson) = lessons.next().await {

@@ -151,7 +151,8 @@ def prepare(args, parameters):
     unknown = set(parameters) - set(template.get("Parameters", {}))
     if unknown:
         raise Failed(f"{args.template.name} has no parameter {', '.join(sorted(unknown))}")
-    refuse_short_visibility(template, parameters)
+    if not args.short_visibility:
+        refuse_short_visibility(template, parameters)
     transforms = template.get("Transform", [])
     if SAM in ([transforms] if isinstance(transforms, str) else transforms):
         s3 = client(args, "s3")
@@ -274,6 +275,7 @@ def main():
     parser.add_argument("--code", action="append", default=[], metavar="FUNCTION=FILE", help="a zip, or a binary to wrap")
     parser.add_argument("--code-bucket", help="default: <stack>-code-<account>-<region>")
     parser.add_argument("--timeout", type=float, default=120, help="seconds to wait for the stack")
+    parser.add_argument("--short-visibility", action="store_true", help="deploy against the visibility rule")
     args = parser.parse_args()
     # The transform asks the environment for a region; a proxy or a profile of the user's must not be taken.
     os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"] = args.region

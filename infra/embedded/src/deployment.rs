@@ -31,6 +31,9 @@ pub struct DeployOptions {
     pub stack: String,
     /// Parameters of `infra/template.yaml`; what is not named here takes the template's default.
     pub parameters: BTreeMap<String, String>,
+    /// Whether messages may come back while they are still worked on, against the visibility rule: for tests that kill
+    /// functions and do not want to wait for what those held.
+    pub short_visibility: bool,
 }
 
 impl DeployOptions {
@@ -60,6 +63,7 @@ impl DeployOptions {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
+            short_visibility: false,
         }
     }
 
@@ -97,6 +101,11 @@ impl EmbeddedAws {
     /// The endpoint of all services.
     pub fn endpoint(&self) -> String {
         self.ministack.endpoint()
+    }
+
+    /// The number of MiniStack's process.
+    pub(crate) fn ministack_pid(&self) -> u32 {
+        self.ministack.pid()
     }
 
     /// The folder of its files.
@@ -354,6 +363,9 @@ impl Deployment {
             set("ClientRoleArns", roles.join(","));
         }
         let mut arguments = vec!["--timeout".to_owned(), "120".to_owned()];
+        if options.short_visibility {
+            arguments.push("--short-visibility".to_owned());
+        }
         for (name, zip) in &self.zips {
             arguments.extend(["--code".to_owned(), format!("{name}={}", zip.display())]);
         }

@@ -61,6 +61,11 @@ impl MiniStack {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The file of its log.
     pub fn log(&self) -> &Path {
         &self.log

@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Deliver real data for two clients through the whole chain, in an embedded AWS
     Demo(Demo),
+    /// Kill the functions while they deliver, in an embedded AWS, and count every record
+    KillTest(KillTest),
     /// Look at the log of deliveries, or check that it can be true (AWS credentials and region from the environment)
     Log(Log),
     /// Let expired intents go on: what of them was not published is delivered as a further part
@@ -182,6 +184,22 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) small: bool,
     /// Keep what was delivered, with the report, in this folder; must be empty or not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KillTest {
+    /// How many processes are killed
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) kills: usize,
+    /// What is staged, and whom the kills meet when, is drawn from it; the machine's speed has its part too
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Kill these functions only: compactor, committer, notifier
+    #[arg(long, num_args = 1.., value_name = "FUNCTION")]
+    pub(crate) only: Vec<String>,
+    /// Keep what was staged and delivered in this folder; must be empty or not exist
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
 }

@@ -10,6 +10,7 @@ mod demo;
 mod documents;
 mod error;
 mod files;
+mod kill_test;
 mod local;
 mod log;
 mod operate;
@@ -51,6 +52,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Local(arguments) => local::command(&screen, &arguments).await,
         Command::Verify(arguments) => local::verify_command(&screen, &arguments).await,
         Command::Demo(arguments) => demo::command(&screen, &arguments).await,
+        Command::KillTest(arguments) => kill_test::command(&screen, &arguments).await,
         Command::Log(arguments) => log::command(&screen, &arguments).await,
         Command::Redeliver(arguments) => operate::redeliver(&screen, &arguments).await,
         Command::Discard(arguments) => operate::discard(&screen, &arguments).await,

@@ -160,7 +160,7 @@ async fn deliver(screen: &Screen, run: &Run<'_>, deployment: &Deployment) -> Res
 }
 
 /// Sends ticks until that fails.
-async fn ticks(deployment: &Deployment) -> EmbeddedError {
+pub(crate) async fn ticks(deployment: &Deployment) -> EmbeddedError {
     loop {
         if let Err(error) = deployment.schedule_tick().await {
             return error;

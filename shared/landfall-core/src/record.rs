@@ -96,7 +96,8 @@ pub struct Intent {
     /// Values of the partition levels known before reading (arrival, key): one entry per level of the layout,
     /// absent where the value comes from the record.
     pub partition: Vec<Option<KnownValue>>,
-    /// How many of the inputs are predicted to fill the target; the rest are a reserve of 25%.
+    /// How many of the inputs are predicted to fill the target; the rest are a reserve
+    /// ([`crate::plan::Ratios::reserve`]).
     pub predicted: usize,
     /// The inputs, in key order.
     pub inputs: Vec<Input>,

@@ -8,7 +8,7 @@ use compactor::{Compactor, CompactorConfig, PlannerConfig};
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use jiff::SignedDuration;
-use landfall_core::port::{Bucket, Clock as _};
+use landfall_core::port::{Bucket, Clock as _, Destinations, ObjectStore};
 use landfall_core::registry::RegistryOptions;
 use landfall_lambda::{BatchHandler, Deadline, EachMessage, Host, Invocation, MetricsRecorder};
 use notifier::{Notifier, NotifierConfig};
@@ -72,14 +72,19 @@ pub(super) struct Functions {
 }
 
 impl Functions {
-    /// Functions of one stack, all counting into `metrics`.
-    pub(super) fn new(
+    /// Functions of one stack, all counting into `metrics`, which reach AWS by what `ports` makes of the fake's handles.
+    pub(super) fn new<S, D>(
         aws: &FakeAws,
         urls: &Urls,
         staging: &Bucket,
         state: &Bucket,
         metrics: &MetricsRecorder,
-    ) -> Self {
+        ports: impl Fn(FunctionHandles) -> (S, FakeQueue, D),
+    ) -> Self
+    where
+        S: ObjectStore + 'static,
+        D: Destinations + 'static,
+    {
         let registry = RegistryOptions { region: HOME_REGION.to_owned(), allow_cross_region: false };
         let metrics_namespace = "landfall".to_owned();
         let compactor_config = CompactorConfig {
@@ -121,15 +126,15 @@ impl Functions {
             metrics_namespace,
         };
         let clock = aws.clock();
-        let FunctionHandles { store, queue, destinations } = aws.function("compactor");
+        let (store, queue, destinations) = ports(aws.function("compactor"));
         let host = compactor_config.host(queue.clone());
         let handler = Compactor::new(compactor_config, store, queue, destinations, clock.clone());
         let compactor = function(aws, metrics, host, handler);
-        let FunctionHandles { store, queue, destinations } = aws.function("committer");
+        let (store, queue, destinations) = ports(aws.function("committer"));
         let host = committer_config.host(queue.clone());
         let handler = Committer::new(committer_config, store, queue, destinations, clock.clone());
         let committer = function(aws, metrics, host, EachMessage(handler));
-        let FunctionHandles { store, queue, destinations } = aws.function("notifier");
+        let (store, queue, destinations) = ports(aws.function("notifier"));
         let host = notifier_config.host(queue.clone());
         let handler = Notifier::new(notifier_config, store, queue, destinations, clock);
         let notifier = function(aws, metrics, host, EachMessage(handler));

@@ -7,6 +7,7 @@ mod chain;
 mod command;
 mod convert;
 mod files;
+mod kills;
 mod operate;
 
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::close::Closing;
-use super::ratio::input_form;
+use super::ratio::{InputForm, input_form};
 use super::{IntentDraft, Plan, PlanContext, known_partition};
 use crate::delivery::{Order, Start};
 use crate::port::ListedObject;
@@ -222,14 +222,18 @@ impl Slice {
         self.objects.push(object);
     }
 
-    /// Whether the reserve is complete as well: 25% more inputs, so that a wrong prediction still fills the file.
+    /// Whether the reserve is complete as well: more inputs, so that a wrong prediction still fills the file
+    /// ([`Ratios::reserve`](super::Ratios::reserve)).
     ///
     /// A merge whose records choose their partition does not stop early, so it gets no reserve. Nor does an ordered
     /// delivery: what a reserve frees would come after what was planned behind it.
     fn is_complete(&self, context: &PlanContext<'_>) -> bool {
         let delivery = context.delivery;
         let reserved = !delivery.layout.routes_by_record() && delivery.order == Order::None;
-        let reserve = if reserved { self.predicted.div_ceil(4) } else { 0 };
+        let form = self.objects.first().map_or(InputForm::Plain, |object| input_form(&object.key));
+        let most_raw = context.bounds.raw_bytes;
+        let reserve =
+            if reserved { context.ratios.reserve(form, self.predicted, self.raw, most_raw) } else { 0 };
         self.full && self.objects.len() >= self.predicted.saturating_add(reserve)
     }
 

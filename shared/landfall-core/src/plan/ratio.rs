@@ -26,6 +26,10 @@ pub fn input_form(key: &str) -> InputForm {
 /// How many outcomes a learned ratio needs.
 const ENOUGH: u64 = 3;
 
+/// How often an intent lists again what it is predicted to need, while nothing is learned: the file is full even where
+/// inputs shrink four times as much as is guessed.
+const UNLEARNED_RESERVE: u64 = 3;
+
 /// Sums over recent outcomes of one delivery.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ratios {
@@ -87,6 +91,19 @@ impl Ratios {
             (InputForm::Compressed, Some(seen)) => scale(listed, seen.raw, seen.listed),
             (InputForm::Compressed, None) => listed.saturating_mul(10),
         }
+    }
+
+    /// How many inputs an intent lists beyond those predicted to fill its file: a quarter, so that a prediction that is a
+    /// little off still fills it. Before anything is learned the prediction is a guess, and a backlog that is planned in one
+    /// pass would make short files of all of it: then three times as many, as far as an execution can decode them
+    /// (`most_raw` bytes; the predicted ones are `raw`). What is not needed comes free with the outcome.
+    pub fn reserve(&self, form: InputForm, predicted: usize, raw: u64, most_raw: u64) -> usize {
+        let quarter = predicted.div_ceil(4);
+        if self.learned(form).is_some() {
+            return quarter;
+        }
+        let times = (most_raw / raw.max(1)).saturating_sub(1).min(UNLEARNED_RESERVE);
+        quarter.max(predicted.saturating_mul(usize::try_from(times).unwrap_or(usize::MAX)))
     }
 
     fn learned(&self, form: InputForm) -> Option<&Seen> {

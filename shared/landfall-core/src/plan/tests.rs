@@ -49,6 +49,15 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).expect("in range")
 }
 
+/// Compressed objects make files of their own size.
+fn learned() -> Ratios {
+    let mut ratios = Ratios::default();
+    for _ in 0..3 {
+        ratios.learn(InputForm::Compressed, 1_000, 10_000, 1_000);
+    }
+    ratios
+}
+
 fn plan_of(delivery: &Delivery, pending: &[ListedObject], now: i64, reason: PlanReason) -> Plan {
     plan(
         PlanContext {
@@ -56,7 +65,7 @@ fn plan_of(delivery: &Delivery, pending: &[ListedObject], now: i64, reason: Plan
             delivery,
             reason,
             flushed_at: None,
-            ratios: &Ratios::default(),
+            ratios: &learned(),
             bounds: Bounds::for_timeout(900),
         },
         pending.to_vec(),
@@ -145,6 +154,31 @@ fn a_full_group_is_cut_at_the_target_with_a_reserve_and_the_tail_waits() {
     let shape: Vec<_> = plan.intents.iter().map(|draft| (draft.predicted, draft.inputs.len())).collect();
     assert_eq!(shape, [(10, 13), (10, 13)]);
     assert_eq!(plan.waiting, 4);
+}
+
+#[test]
+fn before_anything_is_learned_an_intent_lists_four_times_what_it_is_guessed_to_need() {
+    let delivery = delivery("");
+    let shape = |bytes: u64, bounds: Bounds| -> Vec<(usize, usize)> {
+        let pending: Vec<_> = (0..100).map(|i| object(&format!("{i:03}.jsonl"), bytes, 0)).collect();
+        let (ratios, reason) = (Ratios::default(), PlanReason::Event);
+        let context = PlanContext {
+            now: at(1),
+            delivery: &delivery,
+            reason,
+            flushed_at: None,
+            ratios: &ratios,
+            bounds,
+        };
+        let plan = plan(context, pending);
+        plan.intents.iter().map(|draft| (draft.predicted, draft.inputs.len())).collect()
+    };
+    // 800,000 bytes of plain text each, guessed 8:1, target 1,000,000: ten fill a file.
+    let bounds = Bounds::for_timeout(900);
+    assert_eq!(shape(800_000, bounds), [(10, 40), (10, 40), (10, 20)]);
+    // Not more than an execution can decode, but always the quarter.
+    assert_eq!(shape(800_000, Bounds { raw_bytes: 16_000_000, ..bounds }).first(), Some(&(10, 20)));
+    assert_eq!(shape(800_000, Bounds { raw_bytes: 8_000_000, ..bounds }).first(), Some(&(10, 13)));
 }
 
 #[test]
