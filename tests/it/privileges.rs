@@ -5,6 +5,7 @@ mod client;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
+use landfall_core::keys;
 use landfall_core::message::Message;
 use testkit::fake::{Call, Fault};
 
@@ -142,6 +143,10 @@ async fn everything() -> Scene {
         scene.aws.delete_object("acme-lake", &temp);
     }
     scene.aws.delete_object("staging", "acme/rows/vanishing");
+    let records = scene.aws.keys("state", &keys::log_prefix("acme-rows"));
+    let numbers = records.iter().filter_map(|key| keys::parse_record("acme-rows", key));
+    let last = numbers.map(|(n, _)| n).max().expect("an intent");
+    scene.ask(&Message::commit("acme-rows", last));
     scene.tick_for(60).await;
 
     // Past the horizon of identities, and past the age of retired records.
