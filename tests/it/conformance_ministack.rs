@@ -103,7 +103,7 @@ pub const QUEUE_EXEMPTIONS: &[Exemption] = &[
     },
     Exemption {
         case: "a_quiet_group_is_not_kept_waiting_by_a_busy_one",
-        breach: "the quiet group waited behind",
+        breach: "the quiet group waited",
         reason: "a standard queue takes a message group and serves in order of sending all the same",
     },
 ];

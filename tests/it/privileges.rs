@@ -88,6 +88,7 @@ async fn everything() -> Scene {
     scene.stage("acme/rows/broken.gz", broken);
     scene.stage("acme/rows/1", format!("{}not json\n", rows(0, 3)));
     scene.intake("{not json");
+    scene.repeat("{not json");
     scene.give_up_body("{not json");
     // The second intent is merged before the first is committed: its commit wakes it.
     scene.aws.faults().on("SendMessage").resource("commit").key("\"n\":1").forever().inject(Fault::Throttle);

@@ -61,7 +61,13 @@ pub async fn one_published(text: &str) -> (Scene, Outcome) {
     assert_eq!(scene.delivered(LAKE), [outcome.files[0].key.clone()]);
     assert!(!has(&scene, "receipt"), "{:?}", scene.record_names(ID, 1));
     scene.unblock();
+    wait_out_the_hold(&scene);
     (scene, outcome)
+}
+
+/// Lets the first wait of a hold pass, which is a minute at most.
+pub fn wait_out_the_hold(scene: &Scene) {
+    scene.aws.clock().advance(jiff::SignedDuration::from_secs(61));
 }
 
 /// Asks for the commit of the first intent and lets it come to its end.

@@ -184,7 +184,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         let done = if standing.expired { self.end_part(&work).await } else { self.close(&work).await };
         match done {
             Err(CommitError::Vanished { key, .. }) => {
-                // The merge of a decided intent makes anew what is gone, and asks for the commit again.
+                // The merge of a decided intent makes anew what is gone, and asks for the commit again. If this commit was the
+                // probe of a hold, that merge goes on in its place.
+                self.holds().hand_on(id, n, self.clock.now()).await?;
                 dispatch(self.queue, &self.config.work_queue, &delivery.tenant, [Message::merge(id, n)])
                     .await?;
                 Ok(Commit::Rebuilding { key })

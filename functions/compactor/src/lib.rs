@@ -214,6 +214,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
                 }
             }
         }
+        // It may have been the probe of a hold; its commit goes on in its place.
+        if matches!(done, Execution::Adopted | Execution::Rebuilt) {
+            self.holds().hand_on(id, n, self.clock.now()).await?;
+        }
         if matches!(done, Execution::Decided(_) | Execution::Adopted | Execution::Rebuilt) {
             let commit = [Message::commit(id, n)];
             dispatch(&self.queue, &self.config.planner.commit_queue, &delivery.tenant, commit).await?;

@@ -125,6 +125,7 @@ pub async fn redeliver<S: ObjectStore>(
     let resumed = Resumed { version: FORMAT, at: now };
     // Another operator who was faster asked for the same.
     ledger.put_once(&keys::record(delivery, n, RecordName::Resumed(part)), &resumed).await?;
+    hold::renew(ledger, delivery, now).await?;
     wake(ledger, delivery, n, now).await?;
     Ok(part.saturating_add(1))
 }

@@ -49,7 +49,8 @@ pub struct Failed<'a, S, Q> {
 }
 
 impl<S: ObjectStore, Q: Queue> Failed<'_, S, Q> {
-    /// Writes the hold, or sends the work again. Only what can be neither comes back as this message.
+    /// Writes the hold, or sends the work again. What can be neither is left to the planner, who finds it open in the log; only
+    /// what has no class that passes comes back as this message.
     pub async fn verdict(&self, failure: Failure, now: Timestamp) -> Verdict {
         let (id, n) = (self.work.delivery.as_str(), self.work.n);
         let Failure { class, reason, breakage, passes, wait_seconds } = failure;
@@ -61,9 +62,10 @@ impl<S: ObjectStore, Q: Queue> Failed<'_, S, Q> {
                     tracing::warn!(delivery = id, n, resource = breakage.resource, error = reason, "held");
                     Verdict::done("held").count("wait_seconds", seconds).detail(reason)
                 }
+                // The planner finds the work open in the log, and dispatches it again.
                 Err(log) => {
                     tracing::error!(error = %log, delivery = id, "hold not written");
-                    Verdict::retry("not_held", class, reason, None)
+                    Verdict::done("left_to_the_planner").detail(reason)
                 }
             };
         }
@@ -84,9 +86,10 @@ impl<S: ObjectStore, Q: Queue> Failed<'_, S, Q> {
                 tracing::warn!(delivery = id, n, error = reason, "tried often enough, left to the planner");
                 Verdict::done("left_to_the_planner").detail(reason)
             }
+            // Nor is this a reason to use up receives: three of them give a merge up.
             Err(send) => {
-                tracing::warn!(error = %send, delivery = id, n, "not sent again, the message comes back");
-                Verdict::retry("failed", class, reason, wait_seconds)
+                tracing::warn!(error = %send, delivery = id, n, "not sent again, left to the planner");
+                Verdict::done("left_to_the_planner").detail(reason)
             }
         }
     }

@@ -10,13 +10,14 @@ pub fn per_million(operation: &str, grouped: bool) -> Option<f64> {
         "PutObject"
         | "CopyObject"
         | "ListObjectsV2"
+        | "ListMultipartUploads"
         | "CreateMultipartUpload"
         | "UploadPart"
         | "UploadPartCopy"
         | "CompleteMultipartUpload"
         | "PutObjectTagging" => 5.0,
         // "GET, SELECT, and all other requests (per 1,000 requests)": 0.0004.
-        "GetObject" | "HeadObject" => 0.4,
+        "GetObject" | "GetObjectVersion" | "HeadObject" => 0.4,
         // "DELETE and CANCEL requests are free"; STS is too.
         "DeleteObject" | "AbortMultipartUpload" | "AssumeRole" => 0.0,
         // Per million requests, up to 64 KB of payload each: 0.40; FIFO 0.50; on a standard queue with message groups

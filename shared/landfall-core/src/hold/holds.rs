@@ -183,17 +183,42 @@ impl<'a, S: ObjectStore, Q: Queue> Holds<'a, S, Q> {
         for resource in self.names(delivery).await? {
             if resource == "role" || resource == CONFIGURATION {
                 released += usize::from(self.release_one(delivery, n, &resource, begun).await?);
-            } else if is_of_destination(&resource) {
-                let key = keys::hold(delivery, &resource);
-                let Some((hold, etag)) = self.ledger.read::<Hold>(&key).await? else { continue };
-                if hold.n == n && hold.not_before > now {
-                    let handed_on = Hold { not_before: now, ..hold };
-                    // Whoever rewrote it meanwhile is the probe himself.
-                    self.ledger.replace(&key, &handed_on, Some(&etag)).await?;
-                }
+            } else if Work::Data.is_gated_by(&resource, n) {
+                self.hand_on_one(delivery, n, &resource, now).await?;
             }
         }
         Ok(released)
+    }
+
+    /// Lets the next step of intent `n` through at once, where the step before it was the probe: what is held is proven by
+    /// the last of them.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub async fn hand_on(&self, delivery: &str, n: u64, now: Timestamp) -> Result<(), LedgerError> {
+        for resource in self.names(delivery).await? {
+            if Work::Data.is_gated_by(&resource, n) {
+                self.hand_on_one(delivery, n, &resource, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hand_on_one(
+        &self,
+        delivery: &str,
+        n: u64,
+        resource: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let key = keys::hold(delivery, resource);
+        let Some((hold, etag)) = self.ledger.read::<Hold>(&key).await? else { return Ok(()) };
+        if hold.n == n && hold.not_before > now {
+            let handed_on = Hold { not_before: now, ..hold };
+            // Whoever rewrote it meanwhile is the probe himself.
+            self.ledger.replace(&key, &handed_on, Some(&etag)).await?;
+        }
+        Ok(())
     }
 
     async fn release_one(
@@ -302,6 +327,28 @@ pub async fn dismiss<S: ObjectStore>(ledger: &Ledger<S>, delivery: &str, n: u64)
     let key = keys::hold(delivery, &super::of_intent(n));
     if let Some((_, etag)) = ledger.read_bytes(&key).await? {
         ledger.delete(&key, &etag).await?;
+    }
+    Ok(())
+}
+
+/// Lets a held destination be tried at once, with 72 hours of its own for what is tried: an operator has a reason.
+///
+/// # Errors
+/// When the log fails.
+pub async fn renew<S: ObjectStore>(
+    ledger: &Ledger<S>,
+    delivery: &str,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    for object in ledger.list_all(&keys::holds_prefix(delivery), None).await? {
+        if !is_of_destination(object.key.rsplit('/').next().unwrap_or_default()) {
+            continue;
+        }
+        if let Some((hold, etag)) = ledger.read::<Hold>(&object.key).await? {
+            let renewed = Hold { first_failure: now, not_before: now, ..hold };
+            // Whoever rewrote it meanwhile is trying.
+            ledger.replace(&object.key, &renewed, Some(&etag)).await?;
+        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ mod holds;
 mod pull;
 
 pub use clock::{LIMIT, ends, has_run_out};
-pub use holds::{Admission, Held, Holds, Work, dismiss};
+pub use holds::{Admission, Held, Holds, Work, dismiss, renew};
 
 use crate::error::{ErrorClass, PortError, PortErrorKind};
 

@@ -49,11 +49,12 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).expect("in range")
 }
 
-/// Compressed objects make files of their own size.
+/// Compressed objects make files of their own size, plain ones of an eighth.
 fn learned() -> Ratios {
     let mut ratios = Ratios::default();
     for _ in 0..3 {
         ratios.learn(InputForm::Compressed, 1_000, 10_000, 1_000);
+        ratios.learn(InputForm::Plain, 8_000, 8_000, 1_000);
     }
     ratios
 }

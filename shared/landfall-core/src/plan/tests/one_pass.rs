@@ -33,7 +33,9 @@ fn model(context: &PlanContext<'_>, objects: &[&ListedObject]) -> (Vec<(usize, u
         if !full && !everything {
             break;
         }
-        let reserve = if bound { 0 } else { predicted.div_ceil(4) };
+        let form = objects.first().map_or(InputForm::Plain, |object| input_form(&object.key));
+        let reserve = context.ratios.reserve(form, predicted, raw, context.bounds.raw_bytes);
+        let reserve = if bound { 0 } else { reserve };
         let listed = (predicted + reserve).min(rest.len());
         shape.push((predicted, listed));
         rest = &rest[listed..];
@@ -91,7 +93,7 @@ proptest! {
 fn a_million_objects_are_planned_in_one_pass_in_the_memory_of_one_intent_a_group() {
     let mut delivery = delivery("[[layout.partition]]\nname = \"region\"\nsource = \"key\"\n");
     delivery.layout.target_bytes = 128 * 1024 * 1024;
-    let ratios = Ratios::default();
+    let ratios = learned();
     let context = PlanContext {
         now: at(1),
         delivery: &delivery,
