@@ -116,6 +116,8 @@ pub(crate) struct BucketState {
     /// Keys of completed uploads, by upload id.
     pub(crate) completed: BTreeMap<String, String>,
     pub(crate) events: Vec<S3Event>,
+    /// Every object that was ever written, in order, where that is kept.
+    pub(crate) written: Option<Vec<StoredObject>>,
 }
 
 impl BucketState {
@@ -134,6 +136,7 @@ impl BucketState {
             uploads: BTreeMap::new(),
             completed: BTreeMap::new(),
             events: Vec::new(),
+            written: None,
         }
     }
 
@@ -185,6 +188,9 @@ impl BucketState {
             history.clear();
         }
         history.push(Version::Object(Box::new(object.clone())));
+        if let Some(written) = &mut self.written {
+            written.push(object.clone());
+        }
         self.events.push(S3Event {
             name: new.event,
             bucket: self.name.clone(),

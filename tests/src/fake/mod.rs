@@ -36,17 +36,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use world::World;
 
 pub use bucket::{StoredObject, Version};
-pub use calls::{Call, CallResult};
+pub use calls::{BodyRead, Call, CallResult};
 pub use catalog::FakeCatalog;
 pub use clock::FakeClock;
 pub use destinations::FakeDestinations;
 pub use event::{S3Event, encode_key, notification_body, test_event_body};
 pub use fault::{Fault, FaultRule, Faults, InjectedPanic};
-pub use gate::Crashed;
+pub use gate::{Crashed, Ended};
 pub use glue::StoredTable;
 pub use identity::{Grant, Role};
 pub use queue::FakeQueue;
 pub use queue_state::{QueueSpec, QueuedMessage};
+pub use random::Random;
 pub use store::{FakeBody, FakeStore};
 
 /// landfall's own account in the fake.

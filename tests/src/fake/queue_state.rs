@@ -121,7 +121,7 @@ impl QueueState {
     }
 
     /// Stores a message; the id of the first one when it repeats a deduplication id within the window.
-    fn accept(&mut self, message: &OutgoingMessage, sequence: u64, now: Timestamp) -> String {
+    fn accept(&mut self, message: &OutgoingMessage, sequence: u64, now: Timestamp, twice: bool) -> String {
         if let Some(deduplication) = &message.deduplication {
             self.deduplication.retain(|_, (since, _)| now.duration_since(*since) < DEDUPLICATION_WINDOW);
             if let Some((_, id)) = self.deduplication.get(deduplication) {
@@ -148,7 +148,7 @@ impl QueueState {
             dead_letter_source: None,
             receipt_handle: None,
         };
-        if self.duplicates && !self.spec.fifo() {
+        if (self.duplicates || twice) && !self.spec.fifo() {
             self.messages.push(stored.clone());
         }
         self.messages.push(stored);
@@ -211,9 +211,10 @@ impl World {
     /// Puts a message into a queue, whoever sent it; the code of the queue's refusal.
     pub(crate) fn deliver(&mut self, queue: &str, message: &OutgoingMessage) -> Result<String, &'static str> {
         let (sequence, now) = (self.tick(), self.now());
+        let twice = self.twice;
         let state = self.queues.get_mut(&queue_id(queue)).ok_or("QueueDoesNotExist")?;
         check_message(&state.spec, message)?;
-        Ok(state.accept(message, sequence, now))
+        Ok(state.accept(message, sequence, now, twice))
     }
 
     pub(crate) fn change_visibility(
@@ -274,7 +275,7 @@ impl World {
         let told = state.notifications.iter().filter(|(prefix, _)| key.starts_with(prefix.as_str()));
         for (_, queue) in told {
             if let Some(queue) = self.queues.get_mut(&queue_id(queue)) {
-                queue.accept(&message, sequence, now);
+                queue.accept(&message, sequence, now, false);
             }
         }
     }
