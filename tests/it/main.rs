@@ -5,6 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
     reason = "helpers of tests fail like tests; clippy's own exception covers only the test functions"
 )]
 
@@ -13,7 +15,6 @@ mod audit;
 mod commit;
 mod conformance;
 mod conformance_ministack;
-mod crashes;
 mod documents;
 mod holds;
 mod isolated;
@@ -27,5 +28,7 @@ mod pipeline;
 mod privileges;
 mod races;
 mod scene;
-mod storms;
+mod simulated;
+#[allow(dead_code, reason = "the program `simulate` uses the rest")]
+mod simulator;
 mod template;

@@ -19,6 +19,7 @@ use serde_json::Value;
 use testkit::fake::{Call, FakeAws, FakeStore, Fault, HOME_REGION};
 use testkit::lambda::Pipeline;
 
+#[allow(unused_imports, reason = "the simulation writes documents and records of its own")]
 pub use data::{capabilities, delivery, document, gzip, noise, rows};
 use functions::{Function, Functions, Urls};
 

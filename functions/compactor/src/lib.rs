@@ -22,6 +22,7 @@ pub use merge::{Execution, MergeReport};
 pub use planner::{PlanReport, PlannerConfig};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use landfall_core::config_source::ConfigSource;
 use landfall_core::delivery::Delivery;
@@ -81,7 +82,7 @@ enum Handled {
 }
 
 impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> {
-    async fn registry(&self) -> Result<Registry, WorkError> {
+    async fn registry(&self) -> Result<Arc<Registry>, WorkError> {
         let mut documents = self.documents.lock().await;
         Ok(documents.load(&self.ledger, &self.config.registry).await?)
     }

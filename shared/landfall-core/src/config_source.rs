@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -15,6 +16,8 @@ use crate::registry::{Registry, RegistryOptions};
 #[derive(Default)]
 pub struct ConfigSource {
     documents: BTreeMap<String, (String, Bytes)>,
+    /// What these documents were read as. Reading a thousand of them for every message would cost more than the message.
+    registry: Option<Arc<Registry>>,
 }
 
 impl fmt::Debug for ConfigSource {
@@ -25,7 +28,7 @@ impl fmt::Debug for ConfigSource {
 }
 
 impl ConfigSource {
-    /// Reads what changed and loads the registry. One listing, and one read for each changed document.
+    /// Reads what changed and loads the registry, always under the same options. One listing, and one read for each changed document.
     ///
     /// # Errors
     /// When the store fails. A malformed document is no error here: the registry refuses its delivery.
@@ -33,9 +36,13 @@ impl ConfigSource {
         &mut self,
         ledger: &Ledger<S>,
         options: &RegistryOptions,
-    ) -> Result<Registry, LedgerError> {
+    ) -> Result<Arc<Registry>, LedgerError> {
         let listing = ledger.list_all(CONFIG_PREFIX, None).await?;
+        let known = self.documents.len();
         self.documents.retain(|key, _| listing.iter().any(|object| object.key == *key));
+        if self.documents.len() < known {
+            self.registry = None;
+        }
         for object in listing {
             let is_document = object.key.rsplit_once('.').is_some_and(|(_, ending)| ending == "toml");
             let known = self.documents.get(&object.key).is_some_and(|(etag, _)| *etag == object.etag);
@@ -44,8 +51,11 @@ impl ConfigSource {
             }
             if let Some((body, etag)) = ledger.read_bytes(&object.key).await? {
                 self.documents.insert(object.key, (etag, body));
+                self.registry = None;
             }
         }
-        Ok(Registry::load(self.documents.iter().map(|(key, (_, text))| (key.clone(), text.clone())), options))
+        let documents = || self.documents.iter().map(|(key, (_, text))| (key.clone(), text.clone()));
+        let registry = self.registry.take().unwrap_or_else(|| Arc::new(Registry::load(documents(), options)));
+        Ok(Arc::clone(self.registry.insert(registry)))
     }
 }

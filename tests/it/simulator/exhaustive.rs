@@ -106,6 +106,7 @@ pub fn exhaust_these(workers: &Workers, deliveries: Vec<Small>, pairs: bool) -> 
     }
     done.faults += level.len();
     while !level.is_empty() {
+        workers.say(&format!("{} runs with a fault more", level.len()));
         let scenarios: Vec<Scenario> = level.iter().map(|(_, scenario)| scenario.clone()).collect();
         for ((name, scenario), run) in level.iter().zip(workers.run_all(&scenarios)) {
             done.take(name, scenario, &run, &mut met);
@@ -159,6 +160,7 @@ impl Exhausted {
             second.extend(later.map(|number| with(scenario, Place::Call(number), Fault::CrashAfter)));
         }
         self.pairs += second.len();
+        workers.say(&format!("{} runs with two crashes", second.len()));
         let mut met = BTreeMap::new();
         for (scenario, run) in second.iter().zip(workers.run_all(&second)) {
             self.take(small.name, scenario, &run, &mut met);

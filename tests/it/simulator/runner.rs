@@ -131,12 +131,24 @@ pub fn run(scenario: &Scenario, all_places: bool) -> Run {
 
 /// Threads that share work.
 #[derive(Debug, Clone, Copy)]
-pub struct Workers(pub usize);
+pub struct Workers {
+    /// How many.
+    pub threads: usize,
+    /// Whether they say how far they are.
+    pub speaks: bool,
+}
 
 impl Workers {
     /// One for each core.
     pub fn all() -> Self {
-        Self(thread::available_parallelism().map_or(2, std::num::NonZero::get))
+        Self { threads: thread::available_parallelism().map_or(2, std::num::NonZero::get), speaks: true }
+    }
+
+    /// Says how far the work is.
+    pub fn say(&self, words: &str) {
+        if self.speaks {
+            println!("{words}");
+        }
     }
 
     /// Runs all scenarios; the results in their order.
@@ -153,7 +165,7 @@ impl Workers {
     pub fn each(&self, count: usize, work: impl Fn(usize) + Sync) {
         let next = AtomicUsize::new(0);
         thread::scope(|scope| {
-            for _ in 0..self.0.clamp(1, count.max(1)) {
+            for _ in 0..self.threads.clamp(1, count.max(1)) {
                 let work = || {
                     loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);

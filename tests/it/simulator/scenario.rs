@@ -289,10 +289,10 @@ impl Draw {
     fn steps(&mut self, deliveries: &[DeliveryPlan]) {
         let mut now = deliveries.to_vec();
         self.weather();
-        let count = self.chance.between(4, 14);
+        let count = self.chance.between(2, 9);
         for step in 0..count {
             let delivery = self.chance.index(now.len());
-            for _ in 0..self.chance.pick(&[1, 1, 2, 3]) {
+            for _ in 0..self.chance.pick(&[1, 1, 2, 4]) {
                 self.produce(delivery, &now[delivery]);
             }
             if self.chance.once_in(4) {

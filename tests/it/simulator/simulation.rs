@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use landfall_core::keys::{self, RecordName};
-use landfall_core::port::{Clock as _, OutgoingMessage};
+use landfall_core::port::Clock as _;
 use landfall_core::record::{self, Due, Outcome};
 use testkit::fake::{HOME_REGION, S3Event, notification_body};
 use testkit::lambda::Pipeline;
@@ -24,7 +24,7 @@ const QUIET: SignedDuration = SignedDuration::from_hours(4);
 /// How long the calm lasts at most.
 const CALM: SignedDuration = SignedDuration::from_hours(60);
 /// Once everything is done, this may change nothing.
-const AFTERMATH: i64 = 2_400;
+const AFTERMATH: i64 = 1_200;
 
 /// A run.
 pub struct Simulation {
@@ -329,11 +329,5 @@ impl Simulation {
             }
             intents.values().all(|(closed, told)| *closed && *told)
         })
-    }
-
-    /// Asks for something on a queue of ours, by its name.
-    pub fn send(&self, queue: &str, body: &str) {
-        let message = OutgoingMessage::plain(body);
-        self.scene.aws.send(queue, &message).expect("the queue takes it");
     }
 }
