@@ -46,7 +46,8 @@ fn arguments() -> Result<Arguments, String> {
     let mut arguments = Arguments { seeds: 2_000, first: 0, replay: None, exhaustive: true };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = || words.next().and_then(|text| text.parse().ok()).ok_or(format!("{word} needs a number"));
+        let mut number =
+            || words.next().and_then(|text| text.parse().ok()).ok_or(format!("{word} needs a number"));
         match word.as_str() {
             "--seeds" => arguments.seeds = number()?,
             "--first" => arguments.first = number()?,
@@ -99,7 +100,10 @@ fn main() -> ExitCode {
 /// Says what the exhaustive mode did; whether all was well.
 fn report(done: &Exhausted, begun: Instant) -> bool {
     for (name, scenario, problems) in done.failures.iter().take(SHOWN) {
-        println!("FAILED: {name} with faults at calls {:?}, at chunks {:?}", scenario.at_calls, scenario.at_reads);
+        println!(
+            "FAILED: {name} with faults at calls {:?}, at chunks {:?}",
+            scenario.at_calls, scenario.at_reads
+        );
         problems.iter().for_each(|problem| println!("  {problem}"));
     }
     if let Some((_, scenario, _)) = done.failures.first() {
@@ -107,7 +111,9 @@ fn report(done: &Exhausted, begun: Instant) -> bool {
     }
     let unmet = ports::unmet(&ports::methods(ports::SOURCE), &done.covered);
     for method in &unmet {
-        println!("FAILED: no run calls the port's method `{method}`: give simulator/small.rs a delivery that does");
+        println!(
+            "FAILED: no run calls the port's method `{method}`: give simulator/small.rs a delivery that does"
+        );
     }
     println!(
         "exhaustive: {} deliveries, {} fault points of {} kinds of call, {} faults, {} ordered pairs of crashes, \

@@ -90,13 +90,16 @@ async fn the_oracle_finds_what_went_wrong() {
     assert_eq!(sound.files.len(), 3);
     let mischief: [(&str, Kind, Mischief); 22] = [
         ("a file never came", Kind::Lost, |_, harvest| drop(harvest.files.pop())),
-        ("a row of an object is missing", Kind::Partial, |_, harvest| drop(rows(&mut harvest.files[2]).pop())),
+        ("a row of an object is missing", Kind::Partial, |_, harvest| {
+            drop(rows(&mut harvest.files[2]).pop())
+        }),
         ("a row is in its file twice", Kind::Duplicated, |_, harvest| {
             let row = rows(&mut harvest.files[0])[0].clone();
             rows(&mut harvest.files[0]).push(row);
         }),
         ("a file was copied under another name", Kind::Duplicated, |_, harvest| {
-            let copy = VisibleFile { key: format!("{}.copy", harvest.files[0].key), ..harvest.files[0].clone() };
+            let copy =
+                VisibleFile { key: format!("{}.copy", harvest.files[0].key), ..harvest.files[0].clone() };
             harvest.files.push(copy);
         }),
         ("a file was written again", Kind::Partial, |_, harvest| {

@@ -159,7 +159,8 @@ fn function<H: BatchHandler + 'static>(
     Arc::new(move |event| {
         let request = requests.replace(requests.get() + 1);
         let handler = warm.borrow_mut().pop().unwrap_or_else(&start);
-        let (host, warm, clock, metrics) = (Rc::clone(&host), Rc::clone(&warm), clock.clone(), metrics.clone());
+        let (host, warm, clock, metrics) =
+            (Rc::clone(&host), Rc::clone(&warm), clock.clone(), metrics.clone());
         async move {
             let end = clock.now().as_millisecond() + i64::from(TIMEOUT_SECONDS) * 1000;
             let deadline = Deadline::new(u64::try_from(end).unwrap_or_default(), Arc::new(clock));
@@ -169,7 +170,8 @@ fn function<H: BatchHandler + 'static>(
                 deadline,
                 metrics,
             };
-            let answer = host.answer(&handler, event, &invocation).await.map_err(|error| error.to_string())?;
+            let answer =
+                host.answer(&handler, event, &invocation).await.map_err(|error| error.to_string())?;
             warm.borrow_mut().push(handler);
             serde_json::to_value(answer).map_err(|error| error.to_string())
         }

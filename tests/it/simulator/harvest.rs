@@ -116,7 +116,9 @@ async fn delivery(simulation: &Simulation, id: &str, queue: &str) -> DeliveryHar
     for entry in log.intents.values() {
         let (Some(intent), Some(outcome)) = (&entry.intent, &entry.outcome) else { continue };
         for key in &outcome.rejected_rows {
-            harvest.rejected.extend(aws.object("state", key).map(|object| rejected(&object.body)).unwrap_or_default());
+            harvest
+                .rejected
+                .extend(aws.object("state", key).map(|object| rejected(&object.body)).unwrap_or_default());
         }
         for (input, verdict) in intent.inputs.iter().zip(&outcome.verdicts) {
             if let Verdict::Quarantined { reason, kept, .. } = verdict {

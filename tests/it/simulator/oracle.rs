@@ -145,7 +145,8 @@ fn files(
         if !written.insert((bucket, key)) {
             problems.add(Kind::Partial, format!("{bucket}/{key} was written twice"));
         }
-        let home = deliveries.iter().position(|plan| plan.bucket() == *bucket && key.starts_with(&plan.prefix()));
+        let home =
+            deliveries.iter().position(|plan| plan.bucket() == *bucket && key.starts_with(&plan.prefix()));
         let Some(home) = home else {
             problems.add(Kind::Foreign, format!("{bucket}/{key} lies below no delivery's prefix"));
             continue;
@@ -189,7 +190,8 @@ fn row(
         return problems.add(Kind::Foreign, format!("{key} holds record {id} of another delivery"));
     }
     if staged != name {
-        problems.add(Kind::Foreign, format!("{key} holds record {id} with the name {name:?}, which it had not"));
+        problems
+            .add(Kind::Foreign, format!("{key} holds record {id} with the name {name:?}, which it had not"));
     }
     let level = key.split('/').find_map(|part| part.strip_prefix("lot=")).and_then(unescape);
     let right = match (deliveries[home].partitioning, &level) {
@@ -257,7 +259,9 @@ impl Fate<'_> {
                 .delivery
                 .rejected
                 .iter()
-                .filter(|record| record.key == *key && record.raw.as_ref().is_some_and(|line| line.contains(&raw)))
+                .filter(|record| {
+                    record.key == *key && record.raw.as_ref().is_some_and(|line| line.contains(&raw))
+                })
                 .count();
             if times > 1 {
                 problems.add(Kind::Duplicated, format!("{mark} of {key} was set aside {times} times"));
@@ -287,9 +291,14 @@ fn notices(
     for notice in &delivery.notices {
         let id = notice["delivery_id"].as_str().unwrap_or_default();
         let start = format!("s3://{}/", plan.bucket());
-        let uri = |file: &Value| file["uri"].as_str().and_then(|uri| uri.strip_prefix(&start)).map(str::to_owned);
-        let files: BTreeSet<String> =
-            notice["files"].as_array().into_iter().flatten().map(|file| uri(file).unwrap_or_default()).collect();
+        let uri =
+            |file: &Value| file["uri"].as_str().and_then(|uri| uri.strip_prefix(&start)).map(str::to_owned);
+        let files: BTreeSet<String> = notice["files"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|file| uri(file).unwrap_or_default())
+            .collect();
         for file in &files {
             if !visible.contains(file.as_str()) {
                 problems.add(Kind::Notice, format!("{id} names {file:?}, which was never there"));
@@ -305,12 +314,15 @@ fn notices(
         for (part, receipt) in &entry.receipts {
             let files: BTreeSet<String> = receipt.files.iter().map(|file| file.key.clone()).collect();
             received.extend(files.clone());
-            let id = if *part == 1 { format!("{}/{n}", plan.id()) } else { format!("{}/{n}/{part}", plan.id()) };
+            let id =
+                if *part == 1 { format!("{}/{n}", plan.id()) } else { format!("{}/{n}/{part}", plan.id()) };
             match told.remove(id.as_str()) {
                 Some(named) if named == files => {}
                 Some(_) => problems.add(Kind::Notice, format!("{id} names other files than its receipt")),
                 // Who received nothing is told nothing.
-                None if plan.queue && !files.is_empty() => problems.add(Kind::Notice, format!("{id} was never told")),
+                None if plan.queue && !files.is_empty() => {
+                    problems.add(Kind::Notice, format!("{id} was never told"))
+                }
                 None => {}
             }
         }

@@ -147,15 +147,24 @@ impl DeliveryPlan {
             format!("version = 1\nid = \"{id}\"\ntenant = \"{tenant}\"\ndataset = \"{dataset}\"\n"),
             line(self.ordered, "order = \"delivery\"\n".to_owned()),
             format!("[source]\nprefix = \"{}\"\n", self.source()),
-            format!("[destination]\nrole_arn = \"{}\"\nexternal_id = \"external-id-of-{tenant}\"\n", self.role()),
-            format!("region = \"{HOME_REGION}\"\nbucket = \"{}\"\nprefix = \"{}\"\n", self.bucket(), self.prefix()),
+            format!(
+                "[destination]\nrole_arn = \"{}\"\nexternal_id = \"external-id-of-{tenant}\"\n",
+                self.role()
+            ),
+            format!(
+                "region = \"{HOME_REGION}\"\nbucket = \"{}\"\nprefix = \"{}\"\n",
+                self.bucket(),
+                self.prefix()
+            ),
             line(self.consumer_deletes, "consumer_deletes = true\n".to_owned()),
             line(self.kms, format!("kms_key_arn = \"{}\"\n", self.key())),
             line(self.capabilities != 15, crate::scene::capabilities(self.capabilities).1),
             format!("[contract]\nversion = {}\n", self.version),
             line(self.strict, "on_violation = \"strict\"\n".to_owned()),
-            format!("[[contract.column]]\nname = \"id\"\ntype = \"{}\"\nnullable = false\n",
-                if self.broken { "int65" } else { "int64" }),
+            format!(
+                "[[contract.column]]\nname = \"id\"\ntype = \"{}\"\nnullable = false\n",
+                if self.broken { "int65" } else { "int64" }
+            ),
             "[[contract.column]]\nname = \"name\"\ntype = \"string\"\n".to_owned(),
             "[[contract.column]]\nname = \"pad\"\ntype = \"string\"\n".to_owned(),
             format!("[layout]\nmax_latency_seconds = {}\n", self.latency_seconds),

@@ -43,7 +43,7 @@ pub struct Run {
     pub faults: usize,
     /// Calls made.
     pub calls: usize,
-    /// Calls made until everything was done.
+    /// Calls made until the last intent was closed and told.
     pub done_calls: usize,
     /// Every place where a fault can be put, with its site; for runs of the exhaustive mode all, else the first of each.
     pub places: Vec<(Place, Site)>,
@@ -93,6 +93,14 @@ pub fn calls(scenario: &Scenario) -> Vec<Call> {
     play(scenario).0.scene.aws.calls()
 }
 
+/// Whether nothing of an intent comes after this call.
+fn is_last(call: &Call) -> bool {
+    sites::of_call(call).is_some_and(|site| {
+        let written = site.operation == "PutObject" && ["closed", "notified"].contains(&site.target);
+        written || site.target == "client queue"
+    })
+}
+
 /// Plays a scenario and says what came of it.
 pub fn run(scenario: &Scenario, all_places: bool) -> Run {
     PANIC.set(None);
@@ -106,10 +114,11 @@ pub fn run(scenario: &Scenario, all_places: bool) -> Run {
             faults: calls.iter().filter(|call| call.fault.is_some()).count()
                 + reads.iter().filter(|read| read.fault.is_some()).count(),
             calls: calls.len(),
-            done_calls: simulation.done_calls,
+            done_calls: calls.iter().rposition(is_last).map_or(0, |last| last + 1),
             places: Vec::new(),
         };
-        let of_calls = calls.iter().filter_map(|call| Some((Place::Call(call.number), sites::of_call(call)?)));
+        let of_calls =
+            calls.iter().filter_map(|call| Some((Place::Call(call.number), sites::of_call(call)?)));
         let of_reads =
             reads.iter().enumerate().filter_map(|(at, read)| Some((Place::Read(at), sites::of_read(read)?)));
         if all_places {

@@ -229,14 +229,8 @@ const KINDS: [&[Fault]; 7] = [
     ],
 ];
 
-const BREAKAGES: [Breakage; 6] = [
-    Breakage::Role,
-    Breakage::Bucket,
-    Breakage::Owner,
-    Breakage::Key,
-    Breakage::Catalog,
-    Breakage::Queue,
-];
+const BREAKAGES: [Breakage; 6] =
+    [Breakage::Role, Breakage::Bucket, Breakage::Owner, Breakage::Key, Breakage::Catalog, Breakage::Queue];
 
 impl Draw {
     fn deliveries(&mut self) -> Vec<DeliveryPlan> {
@@ -248,8 +242,13 @@ impl Draw {
     fn delivery(&mut self, tenant: &'static str, dataset: &'static str) -> DeliveryPlan {
         let chance = &mut self.chance;
         let ordered = chance.once_in(4);
-        let partitionings =
-            [Partitioning::None, Partitioning::None, Partitioning::Column, Partitioning::Key, Partitioning::Arrival];
+        let partitionings = [
+            Partitioning::None,
+            Partitioning::None,
+            Partitioning::Column,
+            Partitioning::Key,
+            Partitioning::Arrival,
+        ];
         DeliveryPlan {
             tenant,
             dataset,

@@ -67,7 +67,13 @@ pub fn all() -> Vec<Small> {
     add(
         "a client that deletes what it has consumed",
         vec![DeliveryPlan { consumer_deletes: true, ..base.clone() }],
-        vec![stage(0, "1.jsonl", rows(1, 2)), Step::Pass(150), Step::Consume(0), Step::Pass(60), Step::Consume(0)],
+        vec![
+            stage(0, "1.jsonl", rows(1, 2)),
+            Step::Pass(150),
+            Step::Consume(0),
+            Step::Pass(60),
+            Step::Consume(0),
+        ],
     );
     for (name, breakage) in [
         ("a role that is gone for a while", Breakage::Role),

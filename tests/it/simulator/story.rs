@@ -38,10 +38,9 @@ pub fn tell(scenario: &Scenario, simulation: &Simulation, problems: &[Problem]) 
             Outcome::Answered(failed) if failed.is_empty() => continue,
             other => other,
         };
-        ends.entry(last.map_or(0, |at| at + 1)).or_default().push(format!(
-            "       p{} {} ended: {odd:?} (begun {})",
-            run.process, run.function, run.at
-        ));
+        ends.entry(last.map_or(0, |at| at + 1))
+            .or_default()
+            .push(format!("       p{} {} ended: {odd:?} (begun {})", run.process, run.function, run.at));
     }
     let mut events = simulation.events.iter().peekable();
     for call in &calls {

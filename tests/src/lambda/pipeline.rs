@@ -250,7 +250,8 @@ impl Pipeline {
     /// The invocations that have stood still long enough.
     fn thawed(&mut self) -> Vec<Flight> {
         let now = self.fake.clock().now();
-        let (thawed, frozen) = std::mem::take(&mut self.frozen).into_iter().partition(|(until, _)| *until <= now);
+        let (thawed, frozen) =
+            std::mem::take(&mut self.frozen).into_iter().partition(|(until, _)| *until <= now);
         self.frozen = frozen;
         let thawed: Vec<(Timestamp, Flight)> = thawed;
         for (_, flight) in &thawed {
