@@ -18,6 +18,10 @@ EXECUTIONS ?= 1000
 OBJECTS ?= 200000
 # The message that `make invoke-...` hands over.
 EVENT ?=
+# How many seeds `make simulate` runs, from which one on; REPLAY=seed tells the story of one.
+SEEDS ?= 2000
+FIRST_SEED ?= 0
+REPLAY ?=
 
 # The programs are run from target/debug: nobody's setting may send them elsewhere and leave old ones there.
 export CARGO_TARGET_DIR := $(abspath target)
@@ -73,6 +77,11 @@ check: $(VENV)/.check-tools ## Formatting, lints, documentation, dependencies, t
 test: tools build ## Unit, property, conformance and end-to-end tests
 	cargo test --workspace --doc --locked --quiet
 	cargo $(RUNNER) --workspace --locked
+
+.PHONY: simulate
+simulate: ## Fail every call of small deliveries, then run SEEDS=n random ones from FIRST_SEED=n; REPLAY=seed tells one
+	cargo test --workspace --locked --quiet --test simulate -- \
+		$(if $(REPLAY),--replay $(REPLAY),--seeds $(SEEDS) --first $(FIRST_SEED))
 
 .PHONY: corpora
 corpora: tools build ## Tests over data written by others: CORPORA=folder

@@ -5,6 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
     reason = "helpers of tests fail like tests; clippy's own exception covers only the test functions"
 )]
 
@@ -13,7 +15,6 @@ mod audit;
 mod commit;
 mod conformance;
 mod conformance_ministack;
-mod crashes;
 mod documents;
 mod fairness;
 mod figures;
@@ -35,8 +36,10 @@ mod pruning;
 mod races;
 mod rebuild;
 mod scene;
+mod simulated;
+#[allow(dead_code, reason = "the program `simulate` uses the rest")]
+mod simulator;
 mod staged;
-mod storms;
 mod template;
 mod voided;
 mod voids;

@@ -22,6 +22,7 @@ use testkit::fake::{Call, FakeAws, FakeQueue, FakeStore, Fault, FunctionHandles,
 use testkit::lambda::Pipeline;
 
 use crate::template;
+#[allow(unused_imports, reason = "the simulation writes documents and records of its own")]
 pub use data::{capabilities, delivery, document, gzip, noise, plan_event, rows};
 use functions::{Answer, Function, Functions, Urls};
 
@@ -52,8 +53,8 @@ impl Scene {
     /// The same, with functions that reach objects and clients by other ports, made of the fake's.
     pub fn over<S, D>(documents: &[&str], ports: impl Fn(FunctionHandles) -> (S, FakeQueue, D)) -> Self
     where
-        S: ObjectStore + 'static,
-        D: Destinations + 'static,
+        S: ObjectStore + Clone + 'static,
+        D: Destinations + Clone + 'static,
     {
         let aws = FakeAws::new();
         let staging = aws.create_home_bucket("staging", true);

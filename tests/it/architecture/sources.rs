@@ -139,6 +139,7 @@ fn is_target(path: &str) -> bool {
         || path.starts_with("functions/") && (own("/tests") || own("/benches"))
         || path.starts_with("infra/") && (own("/tests") || own("/examples"))
         || own("/src/bin")
+        || path == "tests/it/simulate.rs"
 }
 
 /// Whether a neighbour takes the file in by its path.

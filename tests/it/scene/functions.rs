@@ -1,7 +1,8 @@
 //! The three real functions over the fake, as Lambda calls them, behind queues like the template's.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use committer::{CommitConfig, Committer, CommitterConfig};
 use compactor::{Compactor, CompactorConfig, PlannerConfig};
@@ -82,8 +83,8 @@ impl Functions {
         ports: impl Fn(FunctionHandles) -> (S, FakeQueue, D),
     ) -> Self
     where
-        S: ObjectStore + 'static,
-        D: Destinations + 'static,
+        S: ObjectStore + Clone + 'static,
+        D: Destinations + Clone + 'static,
     {
         let registry = RegistryOptions { region: HOME_REGION.to_owned(), allow_cross_region: false };
         let metrics_namespace = "landfall".to_owned();
@@ -128,16 +129,24 @@ impl Functions {
         let clock = aws.clock();
         let (store, queue, destinations) = ports(aws.function("compactor"));
         let host = compactor_config.host(queue.clone());
-        let handler = Compactor::new(compactor_config, store, queue, destinations, clock.clone());
-        let compactor = function(aws, metrics, host, handler);
+        let now = clock.clone();
+        let compactor = function(aws, metrics, host, move || {
+            let (store, queue, destinations) = (store.clone(), queue.clone(), destinations.clone());
+            Compactor::new(compactor_config.clone(), store, queue, destinations, now.clone())
+        });
         let (store, queue, destinations) = ports(aws.function("committer"));
         let host = committer_config.host(queue.clone());
-        let handler = Committer::new(committer_config, store, queue, destinations, clock.clone());
-        let committer = function(aws, metrics, host, EachMessage(handler));
+        let now = clock.clone();
+        let committer = function(aws, metrics, host, move || {
+            let (store, queue, destinations) = (store.clone(), queue.clone(), destinations.clone());
+            EachMessage(Committer::new(committer_config.clone(), store, queue, destinations, now.clone()))
+        });
         let (store, queue, destinations) = ports(aws.function("notifier"));
         let host = notifier_config.host(queue.clone());
-        let handler = Notifier::new(notifier_config, store, queue, destinations, clock);
-        let notifier = function(aws, metrics, host, EachMessage(handler));
+        let notifier = function(aws, metrics, host, move || {
+            let (store, queue, destinations) = (store.clone(), queue.clone(), destinations.clone());
+            EachMessage(Notifier::new(notifier_config.clone(), store, queue, destinations, clock.clone()))
+        });
         Self { compactor, committer, notifier }
     }
 
@@ -157,18 +166,22 @@ impl Functions {
     }
 }
 
+/// A function and its environments: each invocation has one for itself, which the next one takes over when it ended
+/// in order. So nothing in memory is shared by what runs at the same time, and nothing outlives a crash.
 fn function<H: BatchHandler + 'static>(
     aws: &FakeAws,
     metrics: &MetricsRecorder,
     host: Host<FakeQueue>,
-    handler: H,
+    start: impl Fn() -> H + 'static,
 ) -> Function {
-    let parts = Arc::new((host, handler, AtomicU64::new(0)));
+    let (host, warm, requests) = (Rc::new(host), Rc::new(RefCell::new(Vec::new())), Cell::new(0_u64));
     let (clock, metrics) = (aws.clock(), metrics.clone());
     Arc::new(move |event| {
-        let (parts, clock, metrics) = (Arc::clone(&parts), clock.clone(), metrics.clone());
+        let request = requests.replace(requests.get() + 1);
+        let handler = warm.borrow_mut().pop().unwrap_or_else(&start);
+        let (host, warm, clock, metrics) =
+            (Rc::clone(&host), Rc::clone(&warm), clock.clone(), metrics.clone());
         async move {
-            let request = parts.2.fetch_add(1, Ordering::Relaxed);
             let end = clock.now().as_millisecond() + i64::from(TIMEOUT_SECONDS) * 1000;
             let deadline = Deadline::new(u64::try_from(end).unwrap_or_default(), Arc::new(clock));
             let invocation = Invocation {
@@ -178,7 +191,8 @@ fn function<H: BatchHandler + 'static>(
                 metrics,
             };
             let answer =
-                parts.0.answer(&parts.1, event, &invocation).await.map_err(|error| error.to_string())?;
+                host.answer(&handler, event, &invocation).await.map_err(|error| error.to_string())?;
+            warm.borrow_mut().push(handler);
             serde_json::to_value(answer).map_err(|error| error.to_string())
         }
         .boxed_local()

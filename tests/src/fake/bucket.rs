@@ -121,6 +121,8 @@ pub(crate) struct BucketState {
     pub(crate) budget: Option<Budget>,
     /// What becomes of its notifications, where not all arrive once and at once.
     pub(crate) mishandling: Option<Mishandling>,
+    /// Every object that was ever written, in order, where that is kept.
+    pub(crate) written: Option<Vec<StoredObject>>,
 }
 
 impl BucketState {
@@ -141,6 +143,7 @@ impl BucketState {
             events: Vec::new(),
             budget: None,
             mishandling: None,
+            written: None,
         }
     }
 
@@ -192,6 +195,9 @@ impl BucketState {
             history.clear();
         }
         history.push(Version::Object(Box::new(object.clone())));
+        if let Some(written) = &mut self.written {
+            written.push(object.clone());
+        }
         self.events.push(S3Event {
             name: new.event,
             bucket: self.name.clone(),

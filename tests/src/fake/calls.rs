@@ -32,10 +32,27 @@ pub struct Call {
     pub expected_owner: Option<String>,
     /// When, by the fake's clock.
     pub at: Timestamp,
+    /// The process that called; 0 outside of any.
+    pub process: u64,
     /// The fault that was injected.
     pub fault: Option<Fault>,
     /// What came of it.
     pub result: CallResult,
+}
+
+/// One chunk of a body that was read: no call of its own, but a thing that can fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyRead {
+    /// The function that read, where its handle has a name.
+    pub function: Option<&'static str>,
+    /// The bucket.
+    pub resource: String,
+    /// The key.
+    pub key: String,
+    /// The call that came before it, as [`Call::number`] counts.
+    pub after_call: usize,
+    /// The fault that was injected.
+    pub fault: Option<Fault>,
 }
 
 /// What came of a call.

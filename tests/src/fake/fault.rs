@@ -31,6 +31,20 @@ pub enum Fault {
     Pause,
     /// The effect happens with one byte flipped: of the copy, of the part, or of the body that is read.
     Corrupt,
+    /// The call takes this many seconds, for everybody; its effect comes at their end. A process that has a time to live
+    /// ([`FakeAws::begin_process`]) and has passed it then is ended before it learns of the effect.
+    Delay(u32),
+    /// The process stands still for this many seconds while others go on, then makes its call. With `dies` it is ended
+    /// after the effect: a request that was on its way when Lambda ended the function. Without, it goes on as if nothing
+    /// had been, its time to live notwithstanding.
+    Freeze {
+        /// How long.
+        seconds: u32,
+        /// Whether the process is ended after the effect.
+        dies: bool,
+    },
+    /// A message that is sent is stored twice.
+    Twice,
 }
 
 /// The payload of [`Fault::Panic`].

@@ -2,14 +2,17 @@
 
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn};
+use std::ops::DerefMut;
 use std::panic::panic_any;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Poll, Waker};
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use landfall_core::error::{PortError, PortErrorKind};
 
 use super::FakeAws;
-use super::calls::{CallResult, Request};
+use super::calls::{BodyRead, CallResult, Request};
 use super::fault::{Fault, InjectedPanic};
 use super::world::{World, refusal, unavailable};
 
@@ -21,6 +24,17 @@ thread_local! {
 /// The process of the invocation ended in the middle ([`Fault::CrashBefore`], [`Fault::CrashAfter`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crashed;
+
+/// How far a process came.
+#[derive(Debug)]
+pub enum Ended<T> {
+    /// To its end.
+    Done(T),
+    /// It was ended in the middle: a crash, or its time was over. Drop its future.
+    Crashed,
+    /// It stands still until then ([`Fault::Freeze`]): [`FakeAws::thaw`] it and run it again.
+    Frozen(Timestamp),
+}
 
 impl FakeAws {
     /// Makes one call: `effect` is the service's rule, run while nobody else looks.
@@ -35,9 +49,11 @@ impl FakeAws {
             Some(Fault::Panic) => injected_panic(),
             Some(Fault::CrashBefore) => self.crash().await,
             Some(Fault::Pause) => self.wait_for_resume().await,
+            Some(Fault::Delay(seconds)) => self.pass(seconds).await,
+            Some(Fault::Freeze { seconds, dies }) => self.freeze(seconds, dies).await,
             _ => {}
         }
-        let answer = {
+        let (answer, ends) = {
             let mut world = self.lock();
             let answer = match fault {
                 Some(Fault::Fail(PortErrorKind::Unavailable) | Fault::ErrorInside200) => {
@@ -60,20 +76,23 @@ impl FakeAws {
                 }
                 _ => {
                     world.corrupt = fault == Some(Fault::Corrupt);
+                    world.twice = fault == Some(Fault::Twice);
                     let answer = world.enter_and(&request, effect);
-                    world.corrupt = false;
+                    (world.corrupt, world.twice) = (false, false);
                     answer
                 }
             };
-            if fault != Some(Fault::CrashAfter) {
+            let ends = matches!(fault, Some(Fault::CrashAfter | Fault::Freeze { dies: true, .. }))
+                || world.is_overdue(PROCESS.get());
+            if !ends {
                 let result = answer
                     .as_ref()
                     .map_or_else(|error| CallResult::Failed(error.kind), |_| CallResult::Answered);
                 world.finish(number, result);
             }
-            answer
+            (answer, ends)
         };
-        if fault == Some(Fault::CrashAfter) {
+        if ends {
             self.crash().await;
         }
         answer
@@ -83,10 +102,20 @@ impl FakeAws {
     pub(crate) async fn read_body(&self, request: &Request) -> Result<bool, PortError> {
         let fault = {
             let mut world = self.lock();
-            if world.dead.contains(&PROCESS.get()) {
+            let process = PROCESS.get();
+            if world.dead.contains(&process) || world.is_overdue(process) {
                 Some(Fault::CrashBefore)
             } else {
-                world.script.next(request, usize::MAX)
+                let fault = world.script.next(request, usize::MAX);
+                let read = BodyRead {
+                    function: request.principal.function(),
+                    resource: request.resource.clone(),
+                    key: request.key.clone().unwrap_or_default(),
+                    after_call: world.calls.len(),
+                    fault,
+                };
+                world.body_reads.push(read);
+                fault
             }
         };
         match fault {
@@ -96,6 +125,17 @@ impl FakeAws {
             }
             Some(Fault::Pause) => {
                 self.wait_for_resume().await;
+                Ok(false)
+            }
+            Some(Fault::Delay(seconds)) => {
+                self.pass(seconds).await;
+                Ok(false)
+            }
+            Some(Fault::Freeze { seconds, dies }) => {
+                self.freeze(seconds, dies).await;
+                if dies {
+                    self.crash().await;
+                }
                 Ok(false)
             }
             Some(Fault::Panic) => injected_panic(),
@@ -114,18 +154,42 @@ impl FakeAws {
     /// # Errors
     /// [`Crashed`] when a crash fault fired at a call of this future.
     pub async fn run_until_crash<F: Future>(&self, future: F) -> Result<F::Output, Crashed> {
-        let process = self.lock().tick();
-        let mut future = pin!(future);
+        let process = self.begin_process(None);
+        match self.run_process(process, &mut pin!(future)).await {
+            Ended::Done(output) => Ok(output),
+            Ended::Crashed | Ended::Frozen(_) => Err(Crashed),
+        }
+    }
+
+    /// A new process, which is ended at its first call or answer after it has lived this long.
+    pub fn begin_process(&self, lives: Option<SignedDuration>) -> u64 {
+        let mut world = self.lock();
+        let process = world.tick();
+        if let Some(end) = lives.and_then(|lives| world.now().checked_add(lives).ok()) {
+            world.ends.insert(process, end);
+        }
+        process
+    }
+
+    /// Runs the future of a process until it is done, ended in the middle, or stands still.
+    pub async fn run_process<F: Future + ?Sized>(
+        &self,
+        process: u64,
+        future: &mut Pin<impl DerefMut<Target = F>>,
+    ) -> Ended<F::Output> {
         poll_fn(|context| {
             let outer = PROCESS.replace(process);
             let polled = future.as_mut().poll(context);
             PROCESS.set(outer);
             match polled {
-                Poll::Ready(output) => Poll::Ready(Ok(output)),
+                Poll::Ready(output) => Poll::Ready(Ended::Done(output)),
                 Poll::Pending => {
                     let mut world = self.lock();
                     if world.dead.contains(&process) {
-                        return Poll::Ready(Err(Crashed));
+                        return Poll::Ready(Ended::Crashed);
+                    }
+                    if let Some(until) = world.frozen.get(&process) {
+                        return Poll::Ready(Ended::Frozen(*until));
                     }
                     world.crash_wakers.insert(process, context.waker().clone());
                     Poll::Pending
@@ -133,6 +197,16 @@ impl FakeAws {
             }
         })
         .await
+    }
+
+    /// Lets a frozen process go on: run it again.
+    pub fn thaw(&self, process: u64) {
+        self.lock().frozen.remove(&process);
+    }
+
+    /// Lets time that passes inside a call pass for tokio too, whose clock must be paused.
+    pub fn move_tokio(&self) {
+        self.lock().moves_tokio = true;
     }
 
     /// Runs a future until it is done, or `None` once a call of anyone waits at [`Fault::Pause`]. The future stays
@@ -163,12 +237,49 @@ impl FakeAws {
     async fn enter(&self, request: &Request) -> (usize, Option<Fault>) {
         let entered = {
             let mut world = self.lock();
-            if world.dead.contains(&PROCESS.get()) { None } else { Some(world.begin(request)) }
+            let process = PROCESS.get();
+            if world.dead.contains(&process) {
+                None
+            } else if world.is_overdue(process) {
+                // Its time was over while others were at work.
+                world.dead.insert(process);
+                world.crash_wakers.remove(&process).into_iter().for_each(Waker::wake);
+                None
+            } else {
+                Some(world.begin(request, process))
+            }
         };
         match entered {
             Some(entered) => entered,
             None => pending().await,
         }
+    }
+
+    /// Time passes inside a call.
+    async fn pass(&self, seconds: u32) {
+        let moves_tokio = {
+            let world = self.lock();
+            world.clock.advance(SignedDuration::from_secs(seconds.into()));
+            world.moves_tokio
+        };
+        if moves_tokio {
+            tokio::time::advance(Duration::from_secs(seconds.into())).await;
+        }
+    }
+
+    /// The process stands still until [`FakeAws::thaw`].
+    async fn freeze(&self, seconds: u32, dies: bool) {
+        let process = PROCESS.get();
+        {
+            let mut world = self.lock();
+            let until = world.now().saturating_add(SignedDuration::from_secs(seconds.into()));
+            world.frozen.insert(process, until.unwrap_or(Timestamp::MAX));
+            if !dies {
+                world.ends.remove(&process);
+            }
+        }
+        poll_fn(|_| if self.lock().frozen.contains_key(&process) { Poll::Pending } else { Poll::Ready(()) })
+            .await;
     }
 
     async fn crash(&self) {

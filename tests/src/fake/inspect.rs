@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use landfall_core::port::OutgoingMessage;
 
 use super::bucket::{StoredObject, Version};
-use super::calls::Call;
+use super::calls::{BodyRead, Call};
 use super::event::S3Event;
 use super::glue::StoredTable;
 use super::queue_state::{QueueSpec, QueuedMessage, queue_id};
@@ -45,6 +45,17 @@ impl FakeAws {
     /// The creation events of a bucket, oldest first.
     pub fn s3_events(&self, bucket: &str) -> Vec<S3Event> {
         self.lock().buckets.get(bucket).map(|state| state.events.clone()).unwrap_or_default()
+    }
+
+    /// Every object that was ever written to a bucket since [`FakeAws::keep_all`], in order, with its bytes.
+    pub fn written(&self, bucket: &str) -> Vec<StoredObject> {
+        let world = self.lock();
+        world.buckets.get(bucket).and_then(|state| state.written.clone()).unwrap_or_default()
+    }
+
+    /// Every chunk of a body that was read so far, in order.
+    pub fn body_reads(&self) -> Vec<BodyRead> {
+        self.lock().body_reads.clone()
     }
 
     /// Every call so far, in order.
@@ -122,16 +133,17 @@ impl FakeAws {
         self.messages(queue).len()
     }
 
+    /// When the next message of a queue comes into sight that is not in sight now.
+    pub fn next_in_sight(&self, queue: &str) -> Option<Timestamp> {
+        let world = self.lock();
+        let now = world.now();
+        let messages = &world.queues.get(&queue_id(queue))?.messages;
+        messages.iter().map(|message| message.visible_at).filter(|time| *time > now).min()
+    }
+
     /// When the next message of a queue can be received; in the past when one can be now.
     pub fn next_visible(&self, queue: &str) -> Option<Timestamp> {
         self.messages(queue).iter().map(|message| message.visible_at).min()
-    }
-
-    /// When the next message of a queue comes into sight after `now`.
-    pub fn next_in_sight(&self, queue: &str, now: Timestamp) -> Option<Timestamp> {
-        let world = self.lock();
-        let messages = world.queues.get(&queue_id(queue)).map(|state| state.messages.iter());
-        messages.into_iter().flatten().map(|message| message.visible_at).filter(|time| *time > now).min()
     }
 
     /// A queue's settings.

@@ -39,17 +39,18 @@ use world::World;
 
 pub use bucket::{StoredObject, Version};
 pub use budget::EventMishaps;
-pub use calls::{Call, CallResult};
+pub use calls::{BodyRead, Call, CallResult};
 pub use catalog::FakeCatalog;
 pub use clock::FakeClock;
 pub use destinations::FakeDestinations;
 pub use event::{S3Event, encode_key, notification_body, test_event_body};
 pub use fault::{Fault, FaultRule, Faults, InjectedPanic};
-pub use gate::Crashed;
+pub use gate::{Crashed, Ended};
 pub use glue::StoredTable;
 pub use identity::{Grant, Role};
 pub use queue::FakeQueue;
 pub use queue_state::{QueueSpec, QueuedMessage};
+pub use random::Random;
 pub use store::{FakeBody, FakeStore};
 
 /// landfall's own account in the fake.

@@ -139,7 +139,7 @@ impl QueueState {
     }
 
     /// Stores a message; the id of the first one when it repeats a deduplication id within the window.
-    fn accept(&mut self, message: &OutgoingMessage, sequence: u64, now: Timestamp) -> String {
+    fn accept(&mut self, message: &OutgoingMessage, sequence: u64, now: Timestamp, twice: bool) -> String {
         if let Some(deduplication) = &message.deduplication {
             self.deduplication.retain(|_, (since, _)| now.duration_since(*since) < DEDUPLICATION_WINDOW);
             if let Some((_, id)) = self.deduplication.get(deduplication) {
@@ -167,7 +167,7 @@ impl QueueState {
             receipt_handle: None,
             received_at: None,
         };
-        if self.duplicates && !self.spec.fifo() {
+        if (self.duplicates || twice) && !self.spec.fifo() {
             self.messages.push(stored.clone());
         }
         self.messages.push(stored);
@@ -268,9 +268,10 @@ impl World {
     /// Puts a message into a queue, whoever sent it; the code of the queue's refusal.
     pub(crate) fn deliver(&mut self, queue: &str, message: &OutgoingMessage) -> Result<String, &'static str> {
         let (sequence, now) = (self.tick(), self.now());
+        let twice = self.twice;
         let state = self.queues.get_mut(&queue_id(queue)).ok_or("QueueDoesNotExist")?;
         check_message(&state.spec, message)?;
-        Ok(state.accept(message, sequence, now))
+        Ok(state.accept(message, sequence, now, twice))
     }
 
     pub(crate) fn change_visibility(
@@ -337,7 +338,7 @@ impl World {
             for late in &sendings {
                 let sequence = self.tick();
                 let Some(queue) = self.queues.get_mut(&queue) else { continue };
-                queue.accept(&message, sequence, now.checked_add(*late).unwrap_or(now));
+                queue.accept(&message, sequence, now.checked_add(*late).unwrap_or(now), false);
             }
         }
     }

@@ -148,6 +148,13 @@ impl FakeAws {
     /// Writes an object as the bucket's owner does (a producer, a client): no permission asked, not logged, no
     /// fault. Overwrites. Its event is recorded.
     pub fn put_object(&self, bucket: &str, key: &str, body: impl Into<Bytes>) -> StoredObject {
+        let object = self.put_object_silently(bucket, key, body);
+        self.lock().announce(bucket, key);
+        object
+    }
+
+    /// The same, and the event of it is lost.
+    pub fn put_object_silently(&self, bucket: &str, key: &str, body: impl Into<Bytes>) -> StoredObject {
         let mut world = self.lock();
         let (sequence, now) = (world.tick(), world.now());
         let body = body.into();
@@ -160,9 +167,12 @@ impl FakeAws {
             crc64nvme,
             event: "ObjectCreated:Put",
         };
-        let object = state.write(sequence, now, key, new);
-        world.announce(bucket, key);
-        object
+        state.write(sequence, now, key, new)
+    }
+
+    /// Keeps every object that is written to a bucket from now on, for [`FakeAws::written`].
+    pub fn keep_all(&self, bucket: &str) {
+        self.with_bucket(bucket, |state| state.written = Some(Vec::new()));
     }
 
     /// Deletes an object as the bucket's owner or a lifecycle rule does.

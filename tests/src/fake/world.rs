@@ -8,7 +8,7 @@ use landfall_core::error::{Effect, PortError, PortErrorKind};
 use landfall_core::port::Clock;
 
 use super::bucket::BucketState;
-use super::calls::{Call, CallResult, Request};
+use super::calls::{BodyRead, Call, CallResult, Request};
 use super::clock::FakeClock;
 use super::fault::{Fault, Script};
 use super::glue::CatalogState;
@@ -47,9 +47,18 @@ pub(crate) struct World {
     pub(crate) copy_limit: u64,
     /// The next write or read flips a byte.
     pub(crate) corrupt: bool,
+    /// The next message is stored twice.
+    pub(crate) twice: bool,
     /// Processes that crashed.
     pub(crate) dead: BTreeSet<u64>,
     pub(crate) crash_wakers: BTreeMap<u64, Waker>,
+    /// When each process is ended, where it has a time to live.
+    pub(crate) ends: BTreeMap<u64, Timestamp>,
+    /// Processes that stand still, and until when.
+    pub(crate) frozen: BTreeMap<u64, Timestamp>,
+    /// Time that passes inside a call passes for tokio too.
+    pub(crate) moves_tokio: bool,
+    pub(crate) body_reads: Vec<BodyRead>,
     pub(crate) waiting: Vec<Waker>,
     /// Calls that wait at a `Pause`.
     pub(crate) paused: usize,
@@ -79,8 +88,13 @@ impl World {
             chunk_bytes: 1024 * 1024,
             copy_limit: 5 * 1024 * 1024 * 1024,
             corrupt: false,
+            twice: false,
             dead: BTreeSet::new(),
             crash_wakers: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            frozen: BTreeMap::new(),
+            moves_tokio: false,
+            body_reads: Vec::new(),
             waiting: Vec::new(),
             paused: 0,
             resumed: 0,
@@ -116,7 +130,7 @@ impl World {
     }
 
     /// Logs a call and decides what goes wrong with it.
-    pub(crate) fn begin(&mut self, request: &Request) -> (usize, Option<Fault>) {
+    pub(crate) fn begin(&mut self, request: &Request, process: u64) -> (usize, Option<Fault>) {
         self.clock.advance(self.latency);
         let number = self.calls.len();
         let fault = self.script.next(request, number);
@@ -136,10 +150,16 @@ impl World {
             key: request.key.clone(),
             expected_owner: request.expected_owner.clone(),
             at: self.now(),
+            process,
             fault,
             result: CallResult::Unanswered,
         });
         (number, fault)
+    }
+
+    /// Whether a process has outlived its time.
+    pub(crate) fn is_overdue(&self, process: u64) -> bool {
+        self.ends.get(&process).is_some_and(|end| *end <= self.now())
     }
 
     pub(crate) fn finish(&mut self, number: usize, result: CallResult) {

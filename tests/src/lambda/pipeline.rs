@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 
 use futures::FutureExt as _;
 use futures::future::{LocalBoxFuture, join_all};
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use super::answer::{Judgement, judge};
 use super::event::sqs_event;
-use crate::fake::{FakeAws, QueuedMessage};
+use crate::fake::{Ended, FakeAws, QueuedMessage};
 
 /// The most bytes of message bodies that fit into one invocation (6 MB, less the envelope).
 const PAYLOAD_BYTES: usize = 5_500_000;
@@ -22,6 +23,9 @@ const PAYLOAD_BYTES: usize = 5_500_000;
 const MAX_ROUNDS_OF_A_MOMENT: usize = 10_000;
 
 type Handler = Box<dyn Fn(Value) -> LocalBoxFuture<'static, Result<Value, String>>>;
+
+/// The end of a handler's future: its answer, its error, or the payload of its panic.
+type Running = LocalBoxFuture<'static, std::thread::Result<Result<Value, String>>>;
 
 /// What a function gives back: an answer, or an error that fails the invocation.
 pub trait IntoAnswer {
@@ -68,6 +72,8 @@ pub struct Invocation {
     pub at: Timestamp,
     /// Ids of the messages it was given.
     pub messages: Vec<String>,
+    /// The process it ran in, as [`crate::fake::Call::process`] says.
+    pub process: u64,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -104,12 +110,22 @@ struct Pace {
     takes: SignedDuration,
 }
 
-/// An invocation that has its messages and is not over.
-struct Running {
+/// An invocation that has its messages, and does what it does at its end.
+struct Paced {
     mapping: usize,
     began: Timestamp,
     ends: Timestamp,
     batch: Vec<QueuedMessage>,
+}
+
+/// An invocation that is under way.
+struct Flight {
+    /// The mapping's index.
+    mapping: usize,
+    at: Timestamp,
+    batch: Vec<QueuedMessage>,
+    process: u64,
+    running: Running,
 }
 
 struct Schedule {
@@ -126,7 +142,12 @@ pub struct Pipeline {
     mappings: Vec<Mapping>,
     schedules: Vec<Schedule>,
     concurrency: usize,
-    running: Vec<Running>,
+    together: bool,
+    lives: Option<SignedDuration>,
+    /// Invocations that stand still, and until when.
+    frozen: Vec<(Timestamp, Flight)>,
+    /// Invocations that take their time.
+    paced: Vec<Paced>,
     invocations: Vec<Invocation>,
 }
 
@@ -146,7 +167,10 @@ impl Pipeline {
             mappings: Vec::new(),
             schedules: Vec::new(),
             concurrency: 1,
-            running: Vec::new(),
+            together: false,
+            lives: None,
+            frozen: Vec::new(),
+            paced: Vec::new(),
             invocations: Vec::new(),
         }
     }
@@ -213,53 +237,150 @@ impl Pipeline {
         self
     }
 
-    /// Every invocation so far.
+    /// Serves all queues at the same time, so that functions interleave with each other.
+    #[must_use]
+    pub fn together(mut self) -> Self {
+        self.together = true;
+        self
+    }
+
+    /// Ends every invocation that has taken this long, at its next call or answer, as Lambda does.
+    #[must_use]
+    pub fn timeout(mut self, lives: SignedDuration) -> Self {
+        self.lives = Some(lives);
+        self
+    }
+
+    /// Every invocation that has ended, in the order of the ends.
     pub fn invocations(&self) -> &[Invocation] {
         &self.invocations
     }
 
+    /// How many invocations stand still ([`crate::fake::Fault::Freeze`]).
+    pub fn frozen(&self) -> usize {
+        self.frozen.len()
+    }
+
     /// Serves every queue once; how many invocations began or ended.
     pub async fn round(&mut self) -> usize {
-        let now = self.fake.clock().now();
-        let mut done = Vec::new();
-        let mut begun = 0;
-        for (index, mapping) in self.mappings.iter().enumerate() {
-            let mut batches = Vec::new();
-            match mapping.pace {
-                None => {
-                    for _ in 0..self.concurrency {
-                        batches.extend(receive_batches(&self.fake, mapping));
-                    }
-                }
-                Some(Pace { slots, takes }) => {
-                    let over = |running: &mut Running| running.mapping == index && running.ends <= now;
-                    let ended: Vec<Running> = self.running.extract_if(.., over).collect();
-                    let ended = ended.into_iter().map(|run| serve(&self.fake, mapping, run.began, run.batch));
-                    done.extend(join_all(ended).await);
-                    let busy = self.running.iter().filter(|running| running.mapping == index).count();
-                    let ends = now.checked_add(takes).unwrap_or(Timestamp::MAX);
-                    for _ in busy..slots {
-                        let received = receive_batches(&self.fake, mapping);
-                        if received.is_empty() {
-                            break;
-                        }
-                        let started = received.into_iter().map(|batch| Running {
-                            mapping: index,
-                            began: now,
-                            ends,
-                            batch,
-                        });
-                        self.running.extend(started);
-                        begun += 1;
-                    }
-                }
+        let thawed = self.thawed();
+        let mut count = thawed.len();
+        self.fly(thawed).await;
+        let mut flights = Vec::new();
+        for index in 0..self.mappings.len() {
+            let (departing, begun) = self.departures(index);
+            count += departing.len() + begun;
+            flights.extend(departing);
+            if !self.together {
+                self.fly(std::mem::take(&mut flights)).await;
             }
-            let running = batches.into_iter().map(|batch| serve(&self.fake, mapping, now, batch));
-            done.extend(join_all(running).await);
         }
-        let count = done.len() + begun;
-        self.invocations.extend(done);
+        self.fly(flights).await;
         count
+    }
+
+    /// The invocations that have stood still long enough.
+    fn thawed(&mut self) -> Vec<Flight> {
+        let now = self.fake.clock().now();
+        let (thawed, frozen) =
+            std::mem::take(&mut self.frozen).into_iter().partition(|(until, _)| *until <= now);
+        self.frozen = frozen;
+        let thawed: Vec<(Timestamp, Flight)> = thawed;
+        for (_, flight) in &thawed {
+            self.fake.thaw(flight.process);
+        }
+        thawed.into_iter().map(|(_, flight)| flight).collect()
+    }
+
+    /// The invocations of a mapping that do their work now, and how many have only received their messages.
+    fn departures(&mut self, index: usize) -> (Vec<Flight>, usize) {
+        let now = self.fake.clock().now();
+        let Some(mapping) = self.mappings.get(index) else { return (Vec::new(), 0) };
+        let Some(Pace { slots, takes }) = mapping.pace else {
+            let batches = (0..self.concurrency).flat_map(|_| receive_batches(&self.fake, mapping));
+            return (batches.map(|batch| self.flight(index, mapping, now, batch)).collect(), 0);
+        };
+        let over = |paced: &mut Paced| paced.mapping == index && paced.ends <= now;
+        let ended: Vec<Paced> = self.paced.extract_if(.., over).collect();
+        let flights =
+            ended.into_iter().map(|paced| self.flight(index, mapping, paced.began, paced.batch)).collect();
+        let busy = self.paced.iter().filter(|paced| paced.mapping == index).count();
+        let ends = now.checked_add(takes).unwrap_or(Timestamp::MAX);
+        let mut begun = 0;
+        for _ in busy..slots {
+            let received = receive_batches(&self.fake, mapping);
+            if received.is_empty() {
+                break;
+            }
+            let paced = |batch| Paced { mapping: index, began: now, ends, batch };
+            self.paced.extend(received.into_iter().map(paced));
+            begun += 1;
+        }
+        (flights, begun)
+    }
+
+    /// An invocation of a mapping with these messages.
+    fn flight(&self, index: usize, mapping: &Mapping, at: Timestamp, batch: Vec<QueuedMessage>) -> Flight {
+        let spec = self.fake.queue_spec(&mapping.queue);
+        let event = spec.map(|spec| sqs_event(&spec, &batch)).unwrap_or_default();
+        Flight {
+            mapping: index,
+            at,
+            process: self.fake.begin_process(self.lives),
+            running: running(&mapping.handler, event),
+            batch,
+        }
+    }
+
+    /// Runs invocations at the same time, until each has ended or stands still.
+    async fn fly(&mut self, flights: Vec<Flight>) {
+        let fake = &self.fake;
+        let flown = flights.into_iter().map(|mut flight| async move {
+            let ended = fake.run_process(flight.process, &mut flight.running).await;
+            if matches!(ended, Ended::Crashed) {
+                // With all that it holds: others may wait for it.
+                flight.running = std::future::pending().boxed_local();
+            }
+            (flight, ended)
+        });
+        for (flight, ended) in join_all(flown).await {
+            let outcome = match ended {
+                Ended::Frozen(until) => {
+                    self.frozen.push((until, flight));
+                    continue;
+                }
+                Ended::Crashed => Outcome::Crashed,
+                Ended::Done(Err(_)) => Outcome::Panicked,
+                Ended::Done(Ok(Err(error))) => Outcome::Failed(error),
+                Ended::Done(Ok(Ok(answer))) => self.settle(&flight, &answer),
+            };
+            let Some(mapping) = self.mappings.get(flight.mapping) else { continue };
+            self.invocations.push(Invocation {
+                function: mapping.function.clone(),
+                queue: Some(mapping.queue.clone()),
+                at: flight.at,
+                messages: flight.batch.into_iter().map(|message| message.id).collect(),
+                process: flight.process,
+                outcome,
+            });
+        }
+    }
+
+    /// Applies an answer to the messages of its batch.
+    fn settle(&self, flight: &Flight, answer: &Value) -> Outcome {
+        let ids: BTreeSet<String> = flight.batch.iter().map(|message| message.id.clone()).collect();
+        match judge(answer, &ids) {
+            Judgement::WholeBatch(reason) => Outcome::Failed(reason.to_owned()),
+            Judgement::Failed(failed) => {
+                let queue = self.mappings.get(flight.mapping).map_or("", |mapping| &mapping.queue);
+                for message in flight.batch.iter().filter(|message| !failed.contains(&message.id)) {
+                    if let Some(handle) = &message.receipt_handle {
+                        self.fake.delete_message(queue, handle);
+                    }
+                }
+                Outcome::Answered(failed)
+            }
+        }
     }
 
     /// Serves what can be received now, without moving the clock, until nothing can be.
@@ -285,7 +406,7 @@ impl Pipeline {
             if self.round().await > 0 {
                 continue;
             }
-            match self.next_event() {
+            match self.next_visible() {
                 Some(time) => self.fake.clock().advance_to(time),
                 None if self.stalled().left.is_empty() => return Ok(()),
                 None => break,
@@ -304,7 +425,7 @@ impl Pipeline {
         loop {
             self.drive_now(MAX_ROUNDS_OF_A_MOMENT).await?;
             let due = self.schedules.iter().map(|schedule| schedule.due).min();
-            let next = [due, self.next_event()].into_iter().flatten().min().filter(|next| *next <= end);
+            let next = [due, self.next_visible()].into_iter().flatten().min().filter(|next| *next <= end);
             let Some(next) = next else {
                 clock.advance_to(end);
                 return Ok(());
@@ -330,20 +451,25 @@ impl Pipeline {
                 continue;
             }
             schedule.due = now.checked_add(schedule.every).unwrap_or(Timestamp::MAX);
-            let outcome = match invoke(&self.fake, &schedule.handler, schedule.event.clone()).await {
-                Ok(_) => Outcome::Answered(BTreeSet::new()),
-                Err(outcome) => outcome,
+            let process = self.fake.begin_process(self.lives);
+            let mut running = running(&schedule.handler, schedule.event.clone());
+            let outcome = match self.fake.run_process(process, &mut running).await {
+                // Nothing hands a schedule's event out again.
+                Ended::Crashed | Ended::Frozen(_) => Outcome::Crashed,
+                Ended::Done(Err(_)) => Outcome::Panicked,
+                Ended::Done(Ok(Err(error))) => Outcome::Failed(error),
+                Ended::Done(Ok(Ok(_))) => Outcome::Answered(BTreeSet::new()),
             };
             let (function, messages) = (schedule.function.clone(), Vec::new());
-            self.invocations.push(Invocation { function, queue: None, at: now, messages, outcome });
+            self.invocations.push(Invocation { function, queue: None, at: now, messages, process, outcome });
         }
     }
 
-    /// When the next message comes into sight that is not in sight now, or the next invocation ends.
-    fn next_event(&self) -> Option<Timestamp> {
-        let now = self.fake.clock().now();
-        let visible = self.mappings.iter().filter_map(|mapping| self.fake.next_in_sight(&mapping.queue, now));
-        visible.chain(self.running.iter().map(|running| running.ends)).min()
+    /// When the next message comes into sight that is not in sight now, an invocation ends, or a frozen one goes on.
+    pub fn next_visible(&self) -> Option<Timestamp> {
+        let messages = self.mappings.iter().filter_map(|mapping| self.fake.next_in_sight(&mapping.queue));
+        let frozen = self.frozen.iter().map(|(until, _)| *until);
+        messages.chain(frozen).chain(self.paced.iter().map(|paced| paced.ends)).min()
     }
 
     fn stalled(&self) -> Stalled {
@@ -358,7 +484,12 @@ where
     F: Future<Output = A> + 'static,
     A: IntoAnswer + 'static,
 {
-    Box::new(move |event| handler(event).map(IntoAnswer::into_answer).boxed_local())
+    // Called inside the future: it may panic before it returns one of its own.
+    let handler = Rc::new(handler);
+    Box::new(move |event| {
+        let handler = Rc::clone(&handler);
+        async move { handler(event).await.into_answer() }.boxed_local()
+    })
 }
 
 /// Receives one batch of a mapping; several when it would not fit into one payload.
@@ -386,38 +517,7 @@ fn receive_batches(fake: &FakeAws, mapping: &Mapping) -> Vec<Vec<QueuedMessage>>
     batches
 }
 
-async fn serve(fake: &FakeAws, mapping: &Mapping, at: Timestamp, batch: Vec<QueuedMessage>) -> Invocation {
-    let ids: BTreeSet<String> = batch.iter().map(|message| message.id.clone()).collect();
-    let event = fake.queue_spec(&mapping.queue).map(|spec| sqs_event(&spec, &batch)).unwrap_or_default();
-    let outcome = match invoke(fake, &mapping.handler, event).await {
-        Err(outcome) => outcome,
-        Ok(answer) => match judge(&answer, &ids) {
-            Judgement::WholeBatch(reason) => Outcome::Failed(reason.to_owned()),
-            Judgement::Failed(failed) => {
-                for message in batch.iter().filter(|message| !failed.contains(&message.id)) {
-                    if let Some(handle) = &message.receipt_handle {
-                        fake.delete_message(&mapping.queue, handle);
-                    }
-                }
-                Outcome::Answered(failed)
-            }
-        },
-    };
-    let messages = batch.into_iter().map(|message| message.id).collect();
-    Invocation {
-        function: mapping.function.clone(),
-        queue: Some(mapping.queue.clone()),
-        at,
-        messages,
-        outcome,
-    }
-}
-
-async fn invoke(fake: &FakeAws, handler: &Handler, event: Value) -> Result<Value, Outcome> {
-    let running = AssertUnwindSafe(async { handler(event).await }).catch_unwind();
-    match fake.run_until_crash(running).await {
-        Err(_) => Err(Outcome::Crashed),
-        Ok(Err(_)) => Err(Outcome::Panicked),
-        Ok(Ok(answer)) => answer.map_err(Outcome::Failed),
-    }
+/// An invocation of a handler, in which a panic is an end like others.
+fn running(handler: &Handler, event: Value) -> Running {
+    AssertUnwindSafe(handler(event)).catch_unwind().boxed_local()
 }
