@@ -64,6 +64,12 @@ pub fn ways(site: Site) -> Vec<Fault> {
         "client queue" => ways.push(Fault::Fail(PortErrorKind::QueueRefused)),
         _ => {}
     }
+    // An own object that may not be looked at: is it absent? A listing of its very key says so.
+    if ["GetObject", "HeadObject"].contains(&site.operation)
+        && !["temp", "production file"].contains(&site.target)
+    {
+        ways.push(Fault::Fail(PortErrorKind::Denied));
+    }
     if site.operation == "ReadBody" {
         ways.push(Fault::Fail(PortErrorKind::Unavailable));
     }
