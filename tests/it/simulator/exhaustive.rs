@@ -64,6 +64,12 @@ pub fn ways(site: Site) -> Vec<Fault> {
         "client queue" => ways.push(Fault::Fail(PortErrorKind::QueueRefused)),
         _ => {}
     }
+    // An own object that may not be looked at: is it absent? A listing of its very key says so.
+    if ["GetObject", "HeadObject"].contains(&site.operation)
+        && !["temp", "production file"].contains(&site.target)
+    {
+        ways.push(Fault::Fail(PortErrorKind::Denied));
+    }
     if site.operation == "ReadBody" {
         ways.push(Fault::Fail(PortErrorKind::Unavailable));
     }
@@ -92,7 +98,7 @@ pub fn exhaust_these(workers: &Workers, deliveries: Vec<Small>, pairs: bool) -> 
     let mut level: Vec<(&'static str, Scenario)> = Vec::new();
     let names: Vec<&'static str> = deliveries.iter().map(|small| small.name).collect();
     let calm: Vec<Scenario> = deliveries.iter().map(|small| small.scenario.clone()).collect();
-    let calm_runs = workers.run_all(&calm);
+    let calm_runs = workers.run_all(&calm, true);
     for ((small, run), name) in deliveries.iter().zip(&calm_runs).zip(names) {
         done.take(name, &small.scenario, run, &mut met);
         if !small.every_call {
@@ -108,7 +114,7 @@ pub fn exhaust_these(workers: &Workers, deliveries: Vec<Small>, pairs: bool) -> 
     while !level.is_empty() {
         workers.say(&format!("{} runs with a fault more", level.len()));
         let scenarios: Vec<Scenario> = level.iter().map(|(_, scenario)| scenario.clone()).collect();
-        for ((name, scenario), run) in level.iter().zip(workers.run_all(&scenarios)) {
+        for ((name, scenario), run) in level.iter().zip(workers.run_all(&scenarios, false)) {
             done.take(name, scenario, &run, &mut met);
         }
         level.clear();
@@ -147,22 +153,23 @@ impl Exhausted {
     }
 
     /// All ordered pairs of crashes of the smallest delivery: after call i, and after a later call j of the run that
-    /// recovers from the first.
+    /// recovers from the first, but for sweeps that repeat the one before them.
     fn pairs(&mut self, workers: &Workers) {
         let small = small::single();
-        let calm = workers.run_all(std::slice::from_ref(&small.scenario)).remove(0);
+        let calm = workers.run_all(std::slice::from_ref(&small.scenario), true).remove(0);
         let first: Vec<Scenario> = (0..calm.done_calls.min(calm.calls))
             .map(|number| with(&small.scenario, Place::Call(number), Fault::CrashAfter))
             .collect();
         let mut second = Vec::new();
-        for ((number, scenario), run) in first.iter().enumerate().zip(workers.run_all(&first)) {
-            let later = number + 1..run.done_calls.min(run.calls);
+        for ((number, scenario), run) in first.iter().enumerate().zip(workers.run_all(&first, true)) {
+            let later =
+                (number + 1..run.done_calls.min(run.calls)).filter(|call| !run.repeats.contains(call));
             second.extend(later.map(|number| with(scenario, Place::Call(number), Fault::CrashAfter)));
         }
         self.pairs += second.len();
         workers.say(&format!("{} runs with two crashes", second.len()));
         let mut met = BTreeMap::new();
-        for (scenario, run) in second.iter().zip(workers.run_all(&second)) {
+        for (scenario, run) in second.iter().zip(workers.run_all(&second, false)) {
             self.take(small.name, scenario, &run, &mut met);
         }
     }

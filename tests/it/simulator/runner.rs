@@ -1,7 +1,7 @@
 //! Runs: one, or many on all cores. Each is one thread's alone, with a clock of its own.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -45,6 +45,8 @@ pub struct Run {
     pub calls: usize,
     /// Calls made until the last intent was closed and told.
     pub done_calls: usize,
+    /// Calls of invocations that did what the one before them had done, and nothing in between: nothing new can fail there.
+    pub repeats: BTreeSet<usize>,
     /// Every place where a fault can be put, with its site; for runs of the exhaustive mode all, else the first of each.
     pub places: Vec<(Place, Site)>,
 }
@@ -101,6 +103,20 @@ fn is_last(call: &Call) -> bool {
     })
 }
 
+/// The calls of invocations that repeat the one before them: sweeps while everybody waits.
+fn repeats(calls: &[Call]) -> BTreeSet<usize> {
+    let mut repeats = BTreeSet::new();
+    let mut before: Vec<(Option<Site>, Option<&String>)> = Vec::new();
+    for invocation in calls.chunk_by(|left, right| left.process == right.process) {
+        let sites: Vec<_> = invocation.iter().map(|call| (sites::of_call(call), call.key.as_ref())).collect();
+        if sites == before {
+            repeats.extend(invocation.iter().map(|call| call.number));
+        }
+        before = sites;
+    }
+    repeats
+}
+
 /// Plays a scenario and says what came of it.
 pub fn run(scenario: &Scenario, all_places: bool) -> Run {
     PANIC.set(None);
@@ -115,6 +131,7 @@ pub fn run(scenario: &Scenario, all_places: bool) -> Run {
                 + reads.iter().filter(|read| read.fault.is_some()).count(),
             calls: calls.len(),
             done_calls: calls.iter().rposition(is_last).map_or(0, |last| last + 1),
+            repeats: BTreeSet::new(),
             places: Vec::new(),
         };
         let of_calls =
@@ -122,6 +139,7 @@ pub fn run(scenario: &Scenario, all_places: bool) -> Run {
         let of_reads =
             reads.iter().enumerate().filter_map(|(at, read)| Some((Place::Read(at), sites::of_read(read)?)));
         if all_places {
+            run.repeats = repeats(&calls);
             run.places = of_calls.chain(of_reads).collect();
         } else {
             let mut first = BTreeMap::new();
@@ -160,11 +178,11 @@ impl Workers {
         }
     }
 
-    /// Runs all scenarios; the results in their order.
-    pub fn run_all(&self, scenarios: &[Scenario]) -> Vec<Run> {
+    /// Runs all scenarios; the results in their order, with all places or the first of each site.
+    pub fn run_all(&self, scenarios: &[Scenario], all_places: bool) -> Vec<Run> {
         let results: Mutex<BTreeMap<usize, Run>> = Mutex::default();
         self.each(scenarios.len(), |index| {
-            let run = run(&scenarios[index], true);
+            let run = run(&scenarios[index], all_places);
             results.lock().unwrap_or_else(PoisonError::into_inner).insert(index, run);
         });
         results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()

@@ -311,10 +311,18 @@ impl Simulation {
         }
     }
 
-    /// Whether a delivery has holds of a whole resource, and nothing that they hold up.
+    /// Whether a delivery has holds of a whole resource, and no work that could get past them: whatever is open is held
+    /// alone.
     fn holds_alone(&self, id: &str) -> bool {
-        let holds = self.scene.aws.keys("state", &keys::holds_prefix(id));
-        !holds.is_empty() && !holds.iter().any(|key| key.contains("/intent-")) && self.is_done()
+        let prefix = keys::holds_prefix(id);
+        let holds = self.scene.aws.keys("state", &prefix);
+        let alone: Vec<u64> = holds
+            .iter()
+            .filter_map(|key| key.strip_prefix(&prefix)?.strip_prefix("intent-")?.parse().ok())
+            .collect();
+        holds.len() > alone.len()
+            && self.scene.pipe.frozen() == 0
+            && self.open_intents(id).iter().all(|n| alone.contains(n))
     }
 
     /// What changes while anything goes on.
@@ -337,24 +345,27 @@ impl Simulation {
         if self.scene.pipe.frozen() > 0 || !aws.keys("staging", "").is_empty() {
             return false;
         }
-        self.deliveries.iter().all(|plan| {
-            let id = plan.id();
-            let mut intents: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
-            for object in aws.objects("state", &keys::log_prefix(&id)) {
-                let Some((n, name)) = keys::parse_record(&id, &object.key) else { continue };
-                let entry = intents.entry(n).or_default();
-                match name {
-                    RecordName::Closed => entry.0 = true,
-                    RecordName::Notified(_) => entry.1 = true,
-                    RecordName::Outcome(_) => {
-                        let void = record::decode::<Outcome>(&object.key, &object.body)
-                            .is_ok_and(|outcome| outcome.void);
-                        *entry = (entry.0 || void, entry.1 || void);
-                    }
-                    _ => {}
+        self.deliveries.iter().all(|plan| self.open_intents(&plan.id()).is_empty())
+    }
+
+    /// The intents of a delivery that are not closed and told, nor void.
+    fn open_intents(&self, id: &str) -> Vec<u64> {
+        let mut intents: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
+        for object in self.scene.aws.objects("state", &keys::log_prefix(id)) {
+            let Some((n, name)) = keys::parse_record(id, &object.key) else { continue };
+            let entry = intents.entry(n).or_default();
+            match name {
+                RecordName::Closed => entry.0 = true,
+                RecordName::Notified(_) => entry.1 = true,
+                RecordName::Outcome(_) => {
+                    let void = record::decode::<Outcome>(&object.key, &object.body)
+                        .is_ok_and(|outcome| outcome.void);
+                    *entry = (entry.0 || void, entry.1 || void);
                 }
+                _ => {}
             }
-            intents.values().all(|(closed, told)| *closed && *told)
-        })
+        }
+        let open = intents.into_iter().filter(|(_, (closed, told))| !(*closed && *told));
+        open.map(|(n, _)| n).collect()
     }
 }

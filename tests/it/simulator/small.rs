@@ -123,6 +123,12 @@ pub fn all() -> Vec<Small> {
             Step::Pass(120),
         ],
     );
+    // Both are merged before one of them is published: the first wakes the second.
+    let steps =
+        vec![stage(0, "lot=0/1.jsonl", rows(1, 2)), stage(0, "lot=1/2.jsonl", rows(11, 2)), Step::Pass(120)];
+    let plan = DeliveryPlan { ordered: true, partitioning: Partitioning::Key, ..base.clone() };
+    let scenario = Scenario { concurrency: 2, ..Scenario::of(vec![plan], steps) };
+    all.push(Small { name: "an ordered delivery of two partitions", scenario, every_call: true });
     let parts = DeliveryPlan { partitioning: Partitioning::Column, ..base };
     for (name, capabilities) in [("a file in parts", 15), ("a file in parts on a lesser endpoint", 0)] {
         let plan = DeliveryPlan { capabilities, ..parts.clone() };
