@@ -37,7 +37,7 @@ fn whatever_fails_and_whenever_every_row_arrives_once_by_other_seeds() {
 #[test]
 fn every_call_of_the_smallest_delivery_fails_in_every_way() {
     runner::quiet_panics();
-    let done = exhaust_these(&Workers { threads: 1, speaks: false }, vec![small::single()], false);
+    let done = exhaust_these(&Workers { threads: 1, speaks: false }, &[small::single()], false);
     assert!(done.failures.is_empty(), "{:?}", done.failures);
     assert!(done.points > 40 && done.faults > 400, "{} points, {} faults", done.points, done.faults);
 }
@@ -91,7 +91,7 @@ async fn the_oracle_finds_what_went_wrong() {
     let mischief: [(&str, Kind, Mischief); 22] = [
         ("a file never came", Kind::Lost, |_, harvest| drop(harvest.files.pop())),
         ("a row of an object is missing", Kind::Partial, |_, harvest| {
-            drop(rows(&mut harvest.files[2]).pop())
+            drop(rows(&mut harvest.files[2]).pop());
         }),
         ("a row is in its file twice", Kind::Duplicated, |_, harvest| {
             let row = rows(&mut harvest.files[0])[0].clone();

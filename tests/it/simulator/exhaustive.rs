@@ -88,11 +88,11 @@ fn with(scenario: &Scenario, place: Place, fault: Fault) -> Scenario {
 
 /// Runs all of it.
 pub fn exhaust(workers: &Workers) -> Exhausted {
-    exhaust_these(workers, small::all(), true)
+    exhaust_these(workers, &small::all(), true)
 }
 
 /// Runs these deliveries, and the pairs of crashes of the smallest if they are asked for.
-pub fn exhaust_these(workers: &Workers, deliveries: Vec<Small>, pairs: bool) -> Exhausted {
+pub fn exhaust_these(workers: &Workers, deliveries: &[Small], pairs: bool) -> Exhausted {
     let mut done = Exhausted::default();
     let mut met: BTreeMap<Site, (&'static str, Scenario, Place)> = BTreeMap::new();
     let mut level: Vec<(&'static str, Scenario)> = Vec::new();

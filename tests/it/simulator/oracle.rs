@@ -321,7 +321,7 @@ fn notices(
                 Some(_) => problems.add(Kind::Notice, format!("{id} names other files than its receipt")),
                 // Who received nothing is told nothing.
                 None if plan.queue && !files.is_empty() => {
-                    problems.add(Kind::Notice, format!("{id} was never told"))
+                    problems.add(Kind::Notice, format!("{id} was never told"));
                 }
                 None => {}
             }

@@ -194,12 +194,12 @@ impl Simulation {
             Breakage::Key => aws.set_kms_key(&plan.key(), false),
             Breakage::Bucket | Breakage::Catalog | Breakage::Queue => {
                 if aws.role(&role).is_some() {
-                    let actions: &[&str] = match breakage {
-                        Breakage::Bucket => &["s3:PutObject"],
-                        Breakage::Catalog => &["glue:*"],
-                        _ => &["sqs:SendMessage"],
+                    let action = match breakage {
+                        Breakage::Bucket => "s3:PutObject",
+                        Breakage::Catalog => "glue:*",
+                        _ => "sqs:SendMessage",
                     };
-                    actions.iter().for_each(|action| aws.deny(&role, action));
+                    aws.deny(&role, action);
                 }
             }
         }
@@ -223,7 +223,9 @@ impl Simulation {
         let (aws, plan) = (self.scene.aws.clone(), self.deliveries[delivery].clone());
         let keys = aws.keys(&plan.bucket(), &plan.prefix());
         self.note(format!("{} takes and deletes {} files of {}", plan.tenant, keys.len(), plan.id()));
-        keys.iter().for_each(|key| aws.delete_object(&plan.bucket(), key));
+        for key in keys {
+            aws.delete_object(&plan.bucket(), &key);
+        }
     }
 
     /// Lets time pass. The schedule's event comes at full minutes, when anything can be due then: one that finds nothing
@@ -235,7 +237,9 @@ impl Simulation {
             let (early, late): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
             self.late = late;
-            early.iter().for_each(|(_, event)| self.tell(event));
+            for (_, event) in early {
+                self.tell(&event);
+            }
             if self.due_at().is_none_or(|due| due <= now) {
                 self.scene.tick();
             }
