@@ -191,6 +191,7 @@ fn a_kind_of_call_that_no_small_delivery_makes_is_found() {
 #[test]
 fn a_method_of_a_port_that_nothing_calls_is_found() {
     let methods = ports::methods(ports::SOURCE);
+    assert_eq!(ports::untold(&methods), Vec::<String>::new(), "each has a row, or a reason");
     assert!(methods.len() >= 18 && methods.contains(&"copy_across".to_owned()), "{methods:?}");
     let later = format!("{}\npub trait Clearing: Send {{\n    fn archive(&self);\n}}\n", ports::SOURCE);
     let met = BTreeSet::from([Site { function: "compactor", operation: "PutObject", target: "intent" }]);

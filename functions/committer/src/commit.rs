@@ -8,7 +8,7 @@ use landfall_core::delivery::{Access, Delivery, Order, PinnedConfig};
 use landfall_core::error::PortError;
 use landfall_core::hold::{self, Admission, Holds};
 use landfall_core::keys::{self, RecordName};
-use landfall_core::ledger::{Ledger, generation};
+use landfall_core::ledger::{Ledger, LedgerError};
 use landfall_core::message::{Message, dispatch};
 use landfall_core::partition::Partition;
 use landfall_core::port::{
@@ -274,24 +274,24 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         Ok(self.ledger.records(&work.delivery.id, work.intent.n).await?)
     }
 
-    /// With order `delivery`, n is published only after n-1 is closed, expired, void or retired: the predecessor it has
-    /// still to wait for.
+    /// With order `delivery`, n is published only after all before it are closed, expired, void or retired: the predecessor
+    /// it has still to wait for. What is closed has itself waited.
     async fn waits_for(&self, delivery: &Delivery, n: u64, floor: u64) -> Result<Option<u64>, CommitError> {
-        let before = n.saturating_sub(1);
-        if delivery.order == Order::None || before <= floor {
+        if delivery.order == Order::None {
             return Ok(None);
         }
-        let records = self.ledger.records(&delivery.id, before).await?;
-        if records.contains(&RecordName::Closed) || Standing::of(&records).expired {
-            return Ok(None);
-        }
-        if let Some(generation) = generation(&records) {
-            let key = keys::record(&delivery.id, before, RecordName::Outcome(generation));
-            if self.ledger.must_read::<Outcome>(&key).await?.void {
+        let mut before = n.saturating_sub(1);
+        while before > floor {
+            let records = self.ledger.records(&delivery.id, before).await?;
+            if records.contains(&RecordName::Closed) {
                 return Ok(None);
             }
+            if !is_passed_over(self.ledger, &delivery.id, before, &records).await? {
+                return Ok(Some(before));
+            }
+            before -= 1;
         }
-        Ok(Some(before))
+        Ok(None)
     }
 
     fn holds(&self) -> Holds<'_, S, Q> {
@@ -419,5 +419,26 @@ pub(crate) fn at_client(work: &Work<'_>, source: PortError) -> CommitError {
         delivery: work.delivery.id.clone(),
         n: work.intent.n,
         source: Box::new(source),
+    }
+}
+
+/// Whether nothing of an intent will be published by itself: it expired, or is void. Its successors do not wait for it.
+///
+/// # Errors
+/// When the log fails.
+pub(crate) async fn is_passed_over<S: ObjectStore>(
+    ledger: &Ledger<S>,
+    delivery: &str,
+    n: u64,
+    records: &BTreeSet<RecordName>,
+) -> Result<bool, LedgerError> {
+    let standing = Standing::of(records);
+    match standing.generation {
+        _ if standing.expired => Ok(true),
+        Some(generation) => {
+            let key = keys::record(delivery, n, RecordName::Outcome(generation));
+            Ok(ledger.must_read::<Outcome>(&key).await?.void)
+        }
+        None => Ok(false),
     }
 }

@@ -88,14 +88,22 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
         Ok(done)
     }
 
-    /// The next intent of an ordered delivery, if it is merged and waits for its turn.
-    async fn wake(&self, delivery: &Delivery, n: u64) -> Result<(), CommitError> {
-        let records = self.ledger.records(&delivery.id, n).await?;
-        if generation(&records).is_none() || records.contains(&RecordName::Closed) {
-            return Ok(());
+    /// The next intent of an ordered delivery, if it is merged and waits for its turn; what expired or is void is passed over.
+    async fn wake(&self, delivery: &Delivery, mut n: u64) -> Result<(), CommitError> {
+        loop {
+            let records = self.ledger.records(&delivery.id, n).await?;
+            if records.contains(&RecordName::Closed) {
+                return Ok(());
+            }
+            if !commit::is_passed_over(&self.ledger, &delivery.id, n, &records).await? {
+                if generation(&records).is_none() {
+                    return Ok(());
+                }
+                let commit = [Message::commit(&delivery.id, n)];
+                return Ok(dispatch(&self.queue, &self.config.commit_queue, &delivery.tenant, commit).await?);
+            }
+            n += 1;
         }
-        let commit = [Message::commit(&delivery.id, n)];
-        Ok(dispatch(&self.queue, &self.config.commit_queue, &delivery.tenant, commit).await?)
     }
 
     /// What waited while the delivery was held is planned now, not at the next look.

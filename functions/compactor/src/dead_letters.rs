@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use landfall_core::delivery::{ENGINE_FORMAT, Order};
-use landfall_core::error::{ErrorClass, PortError, PortErrorKind};
+use landfall_core::error::ErrorClass;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::PutOnce;
 use landfall_core::message::{Message, dispatch};
@@ -21,6 +21,7 @@ use landfall_parquet::{Quarantine, QuarantineReason};
 use crate::Compactor;
 use crate::error::WorkError;
 use crate::quarantine::QuarantineWriter;
+use crate::rebuild;
 
 /// What the verdict on such a message calls it.
 const KIND: &str = "dead_letter";
@@ -90,6 +91,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         if let Some(generation) = standing.generation {
             let key = keys::record(id, n, RecordName::Outcome(generation));
             let outcome: Outcome = self.ledger.must_read(&key).await?;
+            // A merge of a decided intent makes vanished files anew; a commit would only ask for it again.
+            if rebuild::needed(&self.ledger, id, n, generation, &records).await?.is_some() {
+                return Err(WorkError::RebuildDies { delivery: id.to_owned(), n });
+            }
             self.go_on(id, &outcome).await?;
             return Ok(GivenUp::Decided);
         }
@@ -155,7 +160,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
     ) -> Result<Outcome, WorkError> {
         let staging = &self.config.planner.staging;
         let head = self.ledger.store().head(staging, &input.key).await;
-        let (verdict, version) = match head.map_err(|error| unreadable(intent, input, error))? {
+        let (verdict, version) = match head
+            .map_err(|error| WorkError::of_input(&intent.delivery, intent.n, &input.key, 1, error))?
+        {
             None => (record::Verdict::Gone, None),
             Some(head) if head.etag != input.etag => (record::Verdict::Superseded, None),
             Some(head) => {
@@ -168,7 +175,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
                 let quarantine = QuarantineWriter::new(&self.ledger, &intent.delivery, intent.n, &execution);
                 let kept =
                     quarantine.object(staging, 0, input, &reason).await.map_err(|error| match error {
-                        WorkError::Own(error) => unreadable(intent, input, error),
+                        WorkError::Own(error) => {
+                            WorkError::of_input(&intent.delivery, intent.n, &input.key, 1, error)
+                        }
                         error => error,
                     })?;
                 match kept {
@@ -211,17 +220,4 @@ fn undone(intent: &Intent, execution: String) -> Outcome {
 
 fn is_quarantined(verdict: &record::Verdict) -> bool {
     matches!(verdict, record::Verdict::Quarantined { .. })
-}
-
-/// A refusal to let us read the object is the client's to mend, or its producer's; anything else passes.
-fn unreadable(intent: &Intent, input: &Input, error: PortError) -> WorkError {
-    match error.kind {
-        PortErrorKind::Denied | PortErrorKind::KeyRefused => WorkError::Unreadable {
-            delivery: intent.delivery.clone(),
-            n: intent.n,
-            key: input.key.clone(),
-            source: Box::new(error),
-        },
-        _ => WorkError::Own(error),
-    }
 }

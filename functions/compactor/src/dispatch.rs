@@ -114,6 +114,7 @@ impl<'a> Choice<'a> {
         let destination = seen.held.try_at();
         let queue = seen.held.under(hold::QUEUE).map(|hold| hold.not_before);
         let ordered = seen.delivery.order == Order::Delivery;
+        let last_prober = seen.held.of_destination().map(|hold| hold.n).max().unwrap_or(0);
         let (mut probe, mut last_resort, mut notice) = (None::<Step<'_>>, None::<Step<'_>>, None::<Step<'_>>);
         let mut blocked = false;
         for (n, intent) in &seen.log.intents {
@@ -123,9 +124,12 @@ impl<'a> Choice<'a> {
             step.planned_at = intent.planned_at;
             let own = seen.held.of_intent(*n).filter(|_| step.work == Some(Work::Data));
             match (step.work, own) {
-                (Some(Work::Data), None) if destination.is_some() => {
-                    probe.get_or_insert(step);
-                }
+                // Not always the same one: what cannot succeed by itself must not hide that the destination works again. An
+                // ordered delivery has no choice.
+                (Some(Work::Data), None) if destination.is_some() => match &probe {
+                    Some(first) if ordered || first.n > last_prober || step.n <= last_prober => {}
+                    _ => probe = Some(step),
+                },
                 // Its successors wait for it, and can prove nothing before its own time has come.
                 (Some(Work::Data), Some(own)) if own.not_before > self.now => {
                     blocked |= ordered && probe.is_none() && last_resort.is_none();

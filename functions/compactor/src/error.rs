@@ -1,6 +1,6 @@
 //! What can go wrong with a piece of the compactor's work.
 
-use landfall_core::error::{ErrorClass, PortError};
+use landfall_core::error::{ErrorClass, PortError, PortErrorKind};
 use landfall_core::hold::{self, Breakage};
 use landfall_core::ledger::LedgerError;
 use landfall_core::record::RecordError;
@@ -85,6 +85,16 @@ pub enum WorkError {
         /// What differs.
         detail: String,
     },
+    /// Every execution that made vanished files of a decided intent anew died, panicked or ran out of time.
+    #[error(
+        "delivery {delivery}, intent {n}: its staged files are gone, and every execution that made them anew died"
+    )]
+    RebuildDies {
+        /// The delivery.
+        delivery: String,
+        /// The intent.
+        n: u64,
+    },
     /// An input could not be read to its end.
     #[error("cannot read {key} after {tries} tries: {source}")]
     Input {
@@ -111,6 +121,18 @@ pub enum WorkError {
 }
 
 impl WorkError {
+    /// An input of intent `n` that could not be read: an object that nobody lets us read is its producer's to mend, or the
+    /// operator's, and holds its intent alone; anything else passes.
+    pub(crate) fn of_input(delivery: &str, n: u64, key: &str, tries: u32, source: PortError) -> Self {
+        let (key, source) = (key.to_owned(), Box::new(source));
+        match source.kind {
+            PortErrorKind::Denied | PortErrorKind::KeyRefused => {
+                Self::Unreadable { delivery: delivery.to_owned(), n, key, source }
+            }
+            _ => Self::Input { key, tries, source },
+        }
+    }
+
     /// The treatment.
     pub fn class(&self) -> ErrorClass {
         match self {
@@ -125,6 +147,7 @@ impl WorkError {
             Self::NoConfiguration { .. }
             | Self::InputsGone { .. }
             | Self::RebuildDiffers { .. }
+            | Self::RebuildDies { .. }
             | Self::Unreadable { .. } => ErrorClass::ClientFixable,
         }
     }
@@ -142,6 +165,7 @@ impl WorkError {
             | Self::NoConfiguration { .. }
             | Self::InputsGone { .. }
             | Self::RebuildDiffers { .. }
+            | Self::RebuildDies { .. }
             | Self::Unreadable { .. }
             | Self::OutOfTime { .. } => false,
         };
@@ -170,6 +194,7 @@ impl WorkError {
             Self::Destination { source, .. } => Breakage::of(source),
             Self::InputsGone { n, .. } => Some(self.alone(*n, "inputs_gone")),
             Self::RebuildDiffers { n, .. } => Some(self.alone(*n, "rebuild_differs")),
+            Self::RebuildDies { n, .. } => Some(self.alone(*n, "rebuild_dies")),
             Self::NoConfiguration { .. } => Some(Breakage {
                 resource: "configuration".to_owned(),
                 class: self.class(),

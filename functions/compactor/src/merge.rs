@@ -91,7 +91,7 @@ pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
         return Ok(Execution::Expired);
     }
     let decided = match standing.generation {
-        Some(generation) => match rebuild::needed(ledger, delivery, n, generation, &records).await? {
+        Some(generation) => match rebuild::needed(ledger, &delivery.id, n, generation, &records).await? {
             Some(outcome) => Some(outcome),
             None => return Ok(Execution::Adopted),
         },

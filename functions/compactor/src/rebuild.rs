@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use landfall_core::delivery::Delivery;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::{Ledger, LedgerError, PutOnce};
 use landfall_core::port::ObjectStore;
@@ -21,16 +20,16 @@ use crate::staging::{StagingTarget, remove_temps};
 /// When the log fails.
 pub(crate) async fn needed<S: ObjectStore>(
     ledger: &Ledger<S>,
-    delivery: &Delivery,
+    delivery: &str,
     n: u64,
     generation: u32,
     records: &BTreeSet<RecordName>,
 ) -> Result<Option<Outcome>, LedgerError> {
     let standing = Standing::of(records);
-    if standing.closed || standing.received || standing.discarded {
+    if standing.closed || standing.received || standing.discarded || standing.expired {
         return Ok(None);
     }
-    let key = keys::record(&delivery.id, n, RecordName::Outcome(generation));
+    let key = keys::record(delivery, n, RecordName::Outcome(generation));
     let outcome: Outcome = ledger.must_read(&key).await?;
     let open = outcome.files.iter().any(|file| Attempts::of(records, file.index).is_open());
     Ok(open.then_some(outcome))

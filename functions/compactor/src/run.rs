@@ -214,7 +214,7 @@ impl<S: ObjectStore> Run<'_, S> {
             }
             self.out_of_time(index)?;
             let ahead = match fetched.next().await {
-                Some(ahead) => ahead?,
+                Some(ahead) => ahead.map_err(|error| self.unreadable(error))?,
                 None => Fetched::Absent,
             };
             if let Some((verdict, version)) = self.unread(index) {
@@ -295,6 +295,16 @@ impl<S: ObjectStore> Run<'_, S> {
         Err(WorkError::OutOfTime { delivery: self.delivery.id.clone(), n: self.intent.n, inputs })
     }
 
+    /// A small input that could not be read: refused for good, or for a while.
+    fn unreadable(&self, error: WorkError) -> WorkError {
+        match error {
+            WorkError::Input { key, tries, source } => {
+                WorkError::of_input(&self.delivery.id, self.intent.n, &key, tries, *source)
+            }
+            error => error,
+        }
+    }
+
     /// Streams a large object; a cut connection starts it again.
     async fn stream<T: ObjectStore>(
         &self,
@@ -308,7 +318,9 @@ impl<S: ObjectStore> Run<'_, S> {
         'again: loop {
             tries += 1;
             let (head, mut body) =
-                match open(self.ledger.store(), self.staging, input, self.version(index)).await? {
+                match open(self.ledger.store(), self.staging, input, self.version(index)).await.map_err(
+                    |source| WorkError::of_input(&self.delivery.id, self.intent.n, &input.key, tries, source),
+                )? {
                     GetOutcome::Absent | GetOutcome::Changed if self.decided.is_some() => {
                         return Err(self.gone(input));
                     }
@@ -324,12 +336,10 @@ impl<S: ObjectStore> Run<'_, S> {
                     Ok(Some(chunk)) => chunk,
                     Ok(None) => break,
                     Err(source) if tries >= READ_TRIES => {
-                        return Err(WorkError::Input {
-                            key: input.key.clone(),
-                            tries,
-                            source: Box::new(source),
-                        }
-                        .into());
+                        let n = self.intent.n;
+                        return Err(
+                            WorkError::of_input(&self.delivery.id, n, &input.key, tries, source).into()
+                        );
                     }
                     Err(error) => {
                         tracing::warn!(%error, key = input.key, tries, "read again");

@@ -126,6 +126,7 @@ pub async fn redeliver<S: ObjectStore>(
     // Another operator who was faster asked for the same.
     ledger.put_once(&keys::record(delivery, n, RecordName::Resumed(part)), &resumed).await?;
     hold::renew(ledger, delivery, now).await?;
+    hold::dismiss(ledger, delivery, n).await?;
     wake(ledger, delivery, n, now).await?;
     Ok(part.saturating_add(1))
 }

@@ -61,6 +61,7 @@ fn queue(url: &str) -> &'static str {
         "intake" => "intake queue",
         "plan.fifo" => "plan queue",
         "work" => "work queue",
+        "work-failures" => "work failures",
         "work-dead" => "work dead letters",
         "commit" => "commit queue",
         "notify" => "notify queue",

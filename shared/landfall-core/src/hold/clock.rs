@@ -57,6 +57,12 @@ fn next_try(hold: &Hold, attempts: u32, now: Timestamp) -> Timestamp {
     }
 }
 
+/// The hold of a probe that goes on in its next step, which may begin now. Of a last try that is still the last try: its
+/// time has not run out before that step was made.
+pub(super) fn handed_on(hold: &Hold, now: Timestamp) -> Hold {
+    Hold { not_before: now.min(last_call(hold.first_failure)), ..hold.clone() }
+}
+
 /// A hold at its first failure.
 pub(super) fn opened(delivery: &str, n: u64, breakage: &Breakage, now: Timestamp) -> Hold {
     let hold = Hold {
@@ -140,6 +146,15 @@ mod tests {
         assert!(has_run_out(&hold, hold.not_before), "whoever made it died");
         hold = failed(&hold, 1, &breakage("role"), now, now);
         assert!(has_run_out(&hold, end) && !has_run_out(&hold, now), "{hold:?}");
+    }
+
+    #[test]
+    fn a_last_try_that_is_handed_on_has_not_run_out() {
+        let opened = opened("acme", 1, &breakage("bucket"), at(0));
+        let now = ends(&opened);
+        let probe = claimed(&Hold { not_before: last_call(at(0)), ..opened }, 1, now);
+        let handed_on = handed_on(&probe, now);
+        assert!(handed_on.not_before <= now && !has_run_out(&handed_on, now), "{handed_on:?}");
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl<'a, S: ObjectStore, Q: Queue> Holds<'a, S, Q> {
         let key = keys::hold(delivery, resource);
         let Some((hold, etag)) = self.ledger.read::<Hold>(&key).await? else { return Ok(()) };
         if hold.n == n && hold.not_before > now {
-            let handed_on = Hold { not_before: now, ..hold };
+            let handed_on = clock::handed_on(&hold, now);
             // Whoever rewrote it meanwhile is the probe himself.
             self.ledger.replace(&key, &handed_on, Some(&etag)).await?;
         }
