@@ -5,10 +5,12 @@
 
 mod answer;
 mod event;
+mod invocation;
 mod pipeline;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Judgement, judge};
 pub use event::sqs_event;
-pub use pipeline::{IntoAnswer, Invocation, Outcome, Pipeline, Stalled};
+pub use invocation::{IntoAnswer, Invocation, Outcome, Stalled};
+pub use pipeline::Pipeline;
