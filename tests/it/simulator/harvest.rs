@@ -1,14 +1,14 @@
 //! What became of everything, read back at the end: every file that was ever visible, logs, quarantine, notices, holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::Array as _;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int64Type;
 use bytes::Bytes;
 use landfall_core::audit::{self, DeliveryLog};
-use landfall_core::keys;
-use landfall_core::record::{self, Hold, RejectedRecord, Verdict};
+use landfall_core::keys::{self, RecordName};
+use landfall_core::record::{self, Expired, Hold, Notified, RejectedRecord, Verdict};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
@@ -48,6 +48,10 @@ pub struct DeliveryHarvest {
     pub kept: BTreeMap<Identity, Kept>,
     /// What the client's queue was told.
     pub notices: Vec<Value>,
+    /// Parts of intents whose telling was given up after 72 hours.
+    pub given_up: BTreeSet<(u64, u32)>,
+    /// Intents that expired, each with how long it had been tried.
+    pub expired: BTreeMap<u64, jiff::SignedDuration>,
 }
 
 /// What became of everything.
@@ -113,7 +117,23 @@ async fn delivery(simulation: &Simulation, id: &str, queue: &str) -> DeliveryHar
     for object in aws.objects("state", &keys::holds_prefix(id)) {
         harvest.holds.push(record::decode(&object.key, &object.body).expect("a hold"));
     }
-    for entry in log.intents.values() {
+    for (n, entry) in &log.intents {
+        for name in &entry.records {
+            let Some(object) = aws.object("state", &keys::record(id, *n, *name)) else { continue };
+            match name {
+                RecordName::Notified(part) => {
+                    let notified: Notified = record::decode(&object.key, &object.body).expect("a record");
+                    if notified.given_up.is_some() {
+                        harvest.given_up.insert((*n, *part));
+                    }
+                }
+                RecordName::Expired(_) => {
+                    let expired: Expired = record::decode(&object.key, &object.body).expect("a record");
+                    harvest.expired.insert(*n, expired.at.duration_since(expired.first_failure));
+                }
+                _ => {}
+            }
+        }
         let (Some(intent), Some(outcome)) = (&entry.intent, &entry.outcome) else { continue };
         for key in &outcome.rejected_rows {
             harvest

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use landfall_core::audit;
+use landfall_core::hold;
 use landfall_core::partition::unescape;
+use landfall_core::record::Input;
 use landfall_core::standing::Standing;
 use serde_json::Value;
 
@@ -108,7 +110,8 @@ struct Excused {
     inputs: BTreeSet<Identity>,
 }
 
-/// A copy that may have been consumed is held; the client said that it deletes what it consumes. Whatever else is held
+/// A copy that may have been consumed is held; the client said that it deletes what it consumes. What was tried for 72 hours
+/// has expired, and waits for an operator. Whatever else is held
 /// when the world is whole again is a problem.
 fn excuse(plan: &DeliveryPlan, delivery: &DeliveryHarvest, problems: &mut Problems) -> Excused {
     let mut excused = Excused::default();
@@ -120,13 +123,22 @@ fn excuse(plan: &DeliveryPlan, delivery: &DeliveryHarvest, problems: &mut Proble
             problems.add(Kind::Unsettled, format!("{} is held: {hold:?}", plan.id()));
         }
     }
-    for n in &excused.intents {
-        if let Some(entry) = delivery.log.intents.get(n)
-            && let (Some(intent), Some(outcome)) = (&entry.intent, &entry.outcome)
-        {
-            let inputs = outcome.used(intent);
-            excused.inputs.extend(inputs.map(|input| (input.key.clone(), input.etag.clone(), input.size)));
+    for (n, tried) in &delivery.expired {
+        if *tried >= hold::LIMIT {
+            excused.intents.insert(*n);
+        } else {
+            problems.add(Kind::Unsettled, format!("{}/{n} expired after {tried:#}", plan.id()));
         }
+    }
+    for n in &excused.intents {
+        let Some(entry) = delivery.log.intents.get(n) else { continue };
+        let Some(intent) = &entry.intent else { continue };
+        let inputs: Vec<&Input> = match &entry.outcome {
+            Some(outcome) => outcome.used(intent).collect(),
+            None => intent.inputs.iter().collect(),
+        };
+        let identities = inputs.into_iter().map(|input| (input.key.clone(), input.etag.clone(), input.size));
+        excused.inputs.extend(identities);
     }
     excused
 }
@@ -319,6 +331,8 @@ fn notices(
             match told.remove(id.as_str()) {
                 Some(named) if named == files => {}
                 Some(_) => problems.add(Kind::Notice, format!("{id} names other files than its receipt")),
+                // Of what could not be told for 72 hours the receipt stands.
+                None if delivery.given_up.contains(&(*n, *part)) => {}
                 // Who received nothing is told nothing.
                 None if plan.queue && !files.is_empty() => {
                     problems.add(Kind::Notice, format!("{id} was never told"));

@@ -352,7 +352,7 @@ impl Simulation {
         self.deliveries.iter().all(|plan| self.open_intents(&plan.id()).is_empty())
     }
 
-    /// The intents of a delivery that are not closed and told, nor void.
+    /// The intents of a delivery that are not closed and told, nor void, nor expired.
     fn open_intents(&self, id: &str) -> Vec<u64> {
         let mut intents: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
         for object in self.scene.aws.objects("state", &keys::log_prefix(id)) {
@@ -361,6 +361,8 @@ impl Simulation {
             match name {
                 RecordName::Closed => entry.0 = true,
                 RecordName::Notified(_) => entry.1 = true,
+                // It waits for an operator.
+                RecordName::Expired(_) => *entry = (true, true),
                 RecordName::Outcome(_) => {
                     let void = record::decode::<Outcome>(&object.key, &object.body)
                         .is_ok_and(|outcome| outcome.void);
