@@ -159,9 +159,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             }
             return Ok(Commit::AlreadyClosed);
         }
-        let Some(generation) = standing.generation else { return Ok(Commit::NotMerged) };
-        let outcome: Outcome =
-            self.ledger.must_read(&keys::record(id, n, RecordName::Outcome(generation))).await?;
+        let Some(outcome) = self.ledger.outcome(id, n, standing.generation).await? else {
+            return Ok(Commit::NotMerged);
+        };
         if outcome.void {
             return Ok(Commit::NothingToDo);
         }
@@ -433,12 +433,6 @@ pub(crate) async fn is_passed_over<S: ObjectStore>(
     records: &BTreeSet<RecordName>,
 ) -> Result<bool, LedgerError> {
     let standing = Standing::of(records);
-    match standing.generation {
-        _ if standing.expired => Ok(true),
-        Some(generation) => {
-            let key = keys::record(delivery, n, RecordName::Outcome(generation));
-            Ok(ledger.must_read::<Outcome>(&key).await?.void)
-        }
-        None => Ok(false),
-    }
+    Ok(standing.expired
+        || ledger.outcome(delivery, n, standing.generation).await?.is_some_and(|outcome| outcome.void))
 }

@@ -23,9 +23,10 @@ use landfall_core::delivery::{Delivery, Order};
 use landfall_core::error::ErrorClass;
 use landfall_core::hold::Holds;
 use landfall_core::keys::RecordName;
-use landfall_core::ledger::{Ledger, generation};
+use landfall_core::ledger::Ledger;
 use landfall_core::message::{self, Message, dispatch};
 use landfall_core::port::{Clock, Destinations, ObjectStore, Queue};
+use landfall_core::standing::Standing;
 use landfall_lambda::{Deadline, Failed, Invocation, MessageHandler, SqsMessage, Verdict, metrics};
 use tokio::sync::Mutex;
 
@@ -79,7 +80,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
         if let Commit::Closed(report) = &done
             && report.released > 0
         {
-            self.resume(id, execution).await?;
+            // What waited while the delivery was held is planned now, not at the next look.
+            message::resume(&self.queue, &self.config.plan_queue, id, execution).await?;
         }
         let over = matches!(done, Commit::Closed(_) | Commit::AlreadyClosed | Commit::Expired(_));
         if delivery.order == Order::Delivery && over {
@@ -96,7 +98,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
                 return Ok(());
             }
             if !commit::is_passed_over(&self.ledger, &delivery.id, n, &records).await? {
-                if generation(&records).is_none() {
+                if Standing::of(&records).generation.is_none() {
                     return Ok(());
                 }
                 let commit = [Message::commit(&delivery.id, n)];
@@ -104,15 +106,6 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
             }
             n += 1;
         }
-    }
-
-    /// What waited while the delivery was held is planned now, not at the next look.
-    async fn resume(&self, id: &str, execution: &str) -> Result<(), CommitError> {
-        let message = message::resume(id, execution);
-        for answer in self.queue.send(&self.config.plan_queue, &[message]).await {
-            answer?;
-        }
-        Ok(())
     }
 }
 

@@ -5,8 +5,6 @@
 //! is answered otherwise and burns no receive. The first outcome put decides, here as in a merge: an execution that was
 //! only slow may still win, or finds that it lost.
 
-use std::collections::BTreeSet;
-
 use landfall_core::delivery::{ENGINE_FORMAT, Order};
 use landfall_core::error::ErrorClass;
 use landfall_core::keys::{self, RecordName};
@@ -88,13 +86,11 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         }
         let records = self.ledger.records(id, n).await?;
         let standing = Standing::of(&records);
-        if let Some(generation) = standing.generation {
-            let key = keys::record(id, n, RecordName::Outcome(generation));
-            let outcome: Outcome = self.ledger.must_read(&key).await?;
-            // A merge of a decided intent makes vanished files anew; a commit would only ask for it again.
-            if rebuild::needed(&self.ledger, id, n, generation, &records).await?.is_some() {
-                return Err(WorkError::RebuildDies { delivery: id.to_owned(), n });
-            }
+        // A merge of a decided intent makes vanished files anew; a commit would only ask for it again.
+        if rebuild::needed(&self.ledger, id, n, &records).await?.is_some() {
+            return Err(WorkError::RebuildDies { delivery: id.to_owned(), n });
+        }
+        if let Some(outcome) = self.ledger.outcome(id, n, standing.generation).await? {
             self.go_on(id, &outcome).await?;
             return Ok(GivenUp::Decided);
         }
@@ -147,8 +143,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             commit(outcome.n.saturating_add(1)).await?;
         }
         // What is free again is as ripe as it was, or as much asked for: any plan takes it.
-        let mut failures = self.nudge(&BTreeSet::from([id.to_owned()]), PlanReason::Event).await;
-        failures.pop_first().map_or(Ok(()), |(_, error)| Err(error.into()))
+        self.ask_for_plan(id, PlanReason::Event).await
     }
 
     /// The outcome that sets the only input of an intent aside: by a copy that reads none of it.

@@ -1,13 +1,13 @@
 //! The end of holds that nobody mended in time: what they gate expires, or the telling is given up. And the end of holds
 //! that nothing waits for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use landfall_core::hold::{self, Held, Holds};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::port::{ObjectStore, Queue};
-use landfall_core::record::{Expired, FORMAT, Hold, Notified, Outcome};
+use landfall_core::record::{Expired, FORMAT, Hold, Notified};
 use landfall_core::standing::Standing;
 
 use crate::error::WorkError;
@@ -73,13 +73,7 @@ async fn expire_one<S: ObjectStore, Q: Queue>(
     let Some(records) = log.view.intents.get_mut(&n) else { return Ok(()) };
     let (mut published, mut unpublished) = (Vec::new(), Vec::new());
     let standing = Standing::of(records);
-    let outcome: Option<Outcome> = match standing.generation {
-        Some(generation) => {
-            let key = keys::record(&hold.delivery, n, RecordName::Outcome(generation));
-            Some(holds.ledger().must_read(&key).await?)
-        }
-        None => None,
-    };
+    let outcome = holds.ledger().outcome(&hold.delivery, n, standing.generation).await?;
     for file in outcome.iter().flat_map(|outcome| &outcome.files) {
         let stands = records.contains(&RecordName::Published(file.index));
         if stands { &mut published } else { &mut unpublished }.push(file.key.clone());
@@ -103,19 +97,10 @@ async fn expire_one<S: ObjectStore, Q: Queue>(
 
 /// The parts of intents with a receipt of which the client has not been told.
 fn untold(log: &LogState) -> Vec<(u64, u32)> {
-    let of = |(n, records): (&u64, &BTreeSet<RecordName>)| {
-        let parts: Vec<(u64, u32)> = records
-            .iter()
-            .filter_map(|name| match name {
-                RecordName::Receipt(part) if !records.contains(&RecordName::Notified(*part)) => {
-                    Some((*n, *part))
-                }
-                _ => None,
-            })
-            .collect();
-        parts
-    };
-    log.view.intents.iter().flat_map(of).collect()
+    let intents = log.view.intents.iter();
+    intents
+        .flat_map(|(n, records)| Standing::untold_parts(records).into_iter().map(|part| (*n, part)))
+        .collect()
 }
 
 /// Gives up telling a part: its files stand in the client's bucket, and the receipt in the log.

@@ -5,8 +5,6 @@ use landfall_core::error::PortError;
 use landfall_core::port::{Bucket, GetOutcome, ObjectBody as _, ObjectStore};
 use landfall_core::record::Input;
 
-use crate::error::WorkError;
-
 /// Objects up to this size are fetched ahead, whole.
 const PREFETCH_BYTES: u64 = 1 << 20;
 /// How often one object is read again after a cut connection.
@@ -61,16 +59,16 @@ pub(crate) async fn open<S: ObjectStore>(
     }
 }
 
-/// Fetches a small object whole, with retries; a large one later.
+/// Fetches a small object whole, with [`READ_TRIES`]; a large one later.
 ///
 /// # Errors
-/// When it cannot be read to its end.
+/// The last failure, when it cannot be read to its end.
 pub(crate) async fn fetch<S: ObjectStore>(
     store: &S,
     staging: &Bucket,
     input: Option<&Input>,
     version: Option<&str>,
-) -> Result<Fetched, WorkError> {
+) -> Result<Fetched, PortError> {
     let Some(input) = input else { return Ok(Fetched::Absent) };
     if input.size > PREFETCH_BYTES {
         return Ok(Fetched::Large);
@@ -80,9 +78,7 @@ pub(crate) async fn fetch<S: ObjectStore>(
         tries += 1;
         match fetch_once(store, staging, input, version).await {
             Ok(fetched) => return Ok(fetched),
-            Err(source) if tries >= READ_TRIES => {
-                return Err(WorkError::Input { key: input.key.clone(), tries, source: Box::new(source) });
-            }
+            Err(error) if tries >= READ_TRIES => return Err(error),
             Err(error) => tracing::warn!(%error, key = input.key, tries, "read again"),
         }
     }

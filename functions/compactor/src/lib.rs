@@ -125,6 +125,21 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         intake::nudge(&self.queue, queue, deliveries, reason, self.clock.now(), slot).await
     }
 
+    /// Asks for a plan of each of these deliveries.
+    async fn ask_for_plans(
+        &self,
+        deliveries: &BTreeSet<String>,
+        reason: PlanReason,
+    ) -> Result<(), WorkError> {
+        let mut failures = self.nudge(deliveries, reason).await;
+        failures.pop_first().map_or(Ok(()), |(_, error)| Err(error.into()))
+    }
+
+    /// Asks for a plan of one delivery.
+    async fn ask_for_plan(&self, id: &str, reason: PlanReason) -> Result<(), WorkError> {
+        self.ask_for_plans(&BTreeSet::from([id.to_owned()]), reason).await
+    }
+
     async fn sweep(&self, invocation: &Invocation) -> Result<Handled, WorkError> {
         let registry = self.registry().await?;
         for refusal in registry.refused() {
@@ -134,11 +149,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         invocation.metrics.count(&metrics::DELIVERIES_REFUSED, None, refused as u64);
         let due = self.due.lock().await.due(&self.ledger, &registry, self.clock.now()).await?;
         let due: BTreeSet<String> = due.into_iter().collect();
-        let mut failures = self.nudge(&due, PlanReason::Due).await;
-        match failures.pop_first() {
-            Some((_, error)) => Err(error.into()),
-            None => Ok(Handled::Swept { due: due.len(), refused }),
-        }
+        self.ask_for_plans(&due, PlanReason::Due).await?;
+        Ok(Handled::Swept { due: due.len(), refused })
     }
 
     async fn plan(
@@ -164,11 +176,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
 
     /// A merge is decided: if others of its delivery wait for their turn, a plan sends them.
     async fn let_others_begin(&self, id: &str) -> Result<(), WorkError> {
-        if Schedule::read(&self.ledger, id).await?.waiting_from.is_none() {
-            return Ok(());
+        match Schedule::read(&self.ledger, id).await?.waiting_from {
+            Some(_) => self.ask_for_plan(id, PlanReason::Due).await,
+            None => Ok(()),
         }
-        let mut failures = self.nudge(&BTreeSet::from([id.to_owned()]), PlanReason::Due).await;
-        failures.pop_first().map_or(Ok(()), |(_, error)| Err(error.into()))
     }
 
     async fn merge(
@@ -200,18 +211,11 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             // Before the commit is asked for, which a hold lets through then.
             let released = self.holds().release_merged(id, n, begun, self.clock.now()).await?;
             if released > 0 {
-                let resume = message::resume(id, &execution);
-                for answer in self.queue.send(&self.config.plan_queue, &[resume]).await {
-                    answer?;
-                }
+                message::resume(&self.queue, &self.config.plan_queue, id, &execution).await?;
             }
             if report.freed {
                 // What was freed is as ripe as it was, or as much asked for: a plan now takes it.
-                let freed = BTreeSet::from([id.to_owned()]);
-                let mut failures = self.nudge(&freed, PlanReason::Event).await;
-                if let Some((_, error)) = failures.pop_first() {
-                    return Err(error.into());
-                }
+                self.ask_for_plan(id, PlanReason::Event).await?;
             }
         }
         // It may have been the probe of a hold; its commit goes on in its place.

@@ -133,12 +133,7 @@ async fn read_intent<S: ObjectStore>(
 ) -> Result<Option<(u64, Read)>, LedgerError> {
     let Some((n, standing)) = which else { return Ok(None) };
     // The intent last: of the two it is the large one, and it is gone again before anything else is waited for.
-    let outcome: Option<Outcome> = match standing.generation {
-        Some(generation) => {
-            Some(ledger.must_read(&keys::record(&delivery.id, n, RecordName::Outcome(generation))).await?)
-        }
-        None => None,
-    };
+    let outcome = ledger.outcome(&delivery.id, n, standing.generation).await?;
     let intent = ledger.intent(&delivery.id, n).await?;
     let inputs = match &outcome {
         Some(outcome) if !outcome.void => outcome.used(&intent).map(Fingerprint::of_input).collect(),

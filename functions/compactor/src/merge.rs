@@ -90,13 +90,10 @@ pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
     if standing.expired && !standing.closed {
         return Ok(Execution::Expired);
     }
-    let decided = match standing.generation {
-        Some(generation) => match rebuild::needed(ledger, &delivery.id, n, generation, &records).await? {
-            Some(outcome) => Some(outcome),
-            None => return Ok(Execution::Adopted),
-        },
-        None => None,
-    };
+    let decided = rebuild::needed(ledger, &delivery.id, n, &records).await?;
+    if decided.is_none() && standing.generation.is_some() {
+        return Ok(Execution::Adopted);
+    }
     if let Admission::Gated { until } =
         holds.admit(&delivery.id, n, Work::Data, deadline.clock().now()).await?
     {

@@ -22,17 +22,15 @@ pub(crate) async fn needed<S: ObjectStore>(
     ledger: &Ledger<S>,
     delivery: &str,
     n: u64,
-    generation: u32,
     records: &BTreeSet<RecordName>,
 ) -> Result<Option<Outcome>, LedgerError> {
     let standing = Standing::of(records);
     if standing.closed || standing.received || standing.discarded || standing.expired {
         return Ok(None);
     }
-    let key = keys::record(delivery, n, RecordName::Outcome(generation));
-    let outcome: Outcome = ledger.must_read(&key).await?;
-    let open = outcome.files.iter().any(|file| Attempts::of(records, file.index).is_open());
-    Ok(open.then_some(outcome))
+    let outcome = ledger.outcome(delivery, n, standing.generation).await?;
+    let is_open = |file: &OutcomeFile| Attempts::of(records, file.index).is_open();
+    Ok(outcome.filter(|outcome| outcome.files.iter().any(is_open)))
 }
 
 /// Looks whether all staged files stand that are needed; makes those anew that do not.

@@ -214,7 +214,7 @@ impl<S: ObjectStore> Run<'_, S> {
             }
             self.out_of_time(index)?;
             let ahead = match fetched.next().await {
-                Some(ahead) => ahead.map_err(|error| self.unreadable(error))?,
+                Some(ahead) => ahead.map_err(|error| self.unread_input(input, READ_TRIES, error))?,
                 None => Fetched::Absent,
             };
             if let Some((verdict, version)) = self.unread(index) {
@@ -295,14 +295,9 @@ impl<S: ObjectStore> Run<'_, S> {
         Err(WorkError::OutOfTime { delivery: self.delivery.id.clone(), n: self.intent.n, inputs })
     }
 
-    /// A small input that could not be read: refused for good, or for a while.
-    fn unreadable(&self, error: WorkError) -> WorkError {
-        match error {
-            WorkError::Input { key, tries, source } => {
-                WorkError::of_input(&self.delivery.id, self.intent.n, &key, tries, *source)
-            }
-            error => error,
-        }
+    /// An input that could not be read: refused for good, or for a while.
+    fn unread_input(&self, input: &Input, tries: u32, source: PortError) -> WorkError {
+        WorkError::of_input(&self.delivery.id, self.intent.n, &input.key, tries, source)
     }
 
     /// Streams a large object; a cut connection starts it again.
@@ -317,17 +312,15 @@ impl<S: ObjectStore> Run<'_, S> {
         let mut tries = 0;
         'again: loop {
             tries += 1;
-            let (head, mut body) =
-                match open(self.ledger.store(), self.staging, input, self.version(index)).await.map_err(
-                    |source| WorkError::of_input(&self.delivery.id, self.intent.n, &input.key, tries, source),
-                )? {
-                    GetOutcome::Absent | GetOutcome::Changed if self.decided.is_some() => {
-                        return Err(self.gone(input));
-                    }
-                    GetOutcome::Absent => return Ok((Verdict::Gone, None)),
-                    GetOutcome::Changed => return Ok((Verdict::Superseded, None)),
-                    GetOutcome::Found(head, body) => (head, body),
-                };
+            let opened = open(self.ledger.store(), self.staging, input, self.version(index)).await;
+            let (head, mut body) = match opened.map_err(|source| self.unread_input(input, tries, source))? {
+                GetOutcome::Absent | GetOutcome::Changed if self.decided.is_some() => {
+                    return Err(self.gone(input));
+                }
+                GetOutcome::Absent => return Ok((Verdict::Gone, None)),
+                GetOutcome::Changed => return Ok((Verdict::Superseded, None)),
+                GetOutcome::Found(head, body) => (head, body),
+            };
             self.begin(merge, index, input)?;
             loop {
                 // A large object takes its time: ending in order aborts the uploads, being cut off does not.
@@ -336,10 +329,7 @@ impl<S: ObjectStore> Run<'_, S> {
                     Ok(Some(chunk)) => chunk,
                     Ok(None) => break,
                     Err(source) if tries >= READ_TRIES => {
-                        let n = self.intent.n;
-                        return Err(
-                            WorkError::of_input(&self.delivery.id, n, &input.key, tries, source).into()
-                        );
+                        return Err(self.unread_input(input, tries, source).into());
                     }
                     Err(error) => {
                         tracing::warn!(%error, key = input.key, tries, "read again");

@@ -49,10 +49,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Notifier<S, Q, D, C> {
         let told = notice::tell(&self.holds(), &self.destinations, &self.clock, delivery, n).await?;
         if matches!(told, Told::Now { released, .. } if released > 0) {
             // The notices that waited are dispatched now, not at the next look.
-            let resume = message::resume(id, execution);
-            for answer in self.queue.send(&self.config.plan_queue, &[resume]).await {
-                answer?;
-            }
+            message::resume(&self.queue, &self.config.plan_queue, id, execution).await?;
         }
         Ok(told)
     }

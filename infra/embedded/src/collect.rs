@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use aws_sdk_glue::types::StorageDescriptor;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use landfall_core::keys::{self, RecordName};
-use landfall_core::ledger::{generation, list_all};
+use landfall_core::ledger::list_all;
 use landfall_core::port::{Bucket, GetOutcome, ObjectBody as _, ObjectStore};
 use landfall_core::record::{Intent, Outcome, Receipt, RejectedRecord};
+use landfall_core::standing::Standing;
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::Deployment;
@@ -252,11 +253,8 @@ impl Deployment {
         }
         for (n, records) in intents {
             let at = |name: RecordName| keys::record(delivery, n, name);
-            let outcome_name = generation(&records.keys().copied().collect()).map(RecordName::Outcome);
-            let outcome: Option<Outcome> = match outcome_name {
-                Some(name) => Some(ledger.must_read(&at(name)).await?),
-                None => None,
-            };
+            let generation = Standing::of(&records.keys().copied().collect()).generation;
+            let outcome = ledger.outcome(delivery, n, generation).await?;
             let receipt: Option<Receipt> =
                 ledger.read(&at(RecordName::Receipt(1))).await?.map(|(receipt, _)| receipt);
             for key in outcome.iter().flat_map(|outcome| &outcome.rejected_rows) {
@@ -275,7 +273,8 @@ impl Deployment {
             collected.intents.push(IntentSeen {
                 intent: ledger.must_read(&at(RecordName::Intent)).await?,
                 outcome,
-                outcome_at: outcome_name.and_then(|name| records.get(&name).copied()),
+                outcome_at: generation
+                    .and_then(|generation| records.get(&RecordName::Outcome(generation)).copied()),
                 receipt,
             });
         }

@@ -11,8 +11,8 @@ use landfall_aws::{Clients, ClientsConfig, S3Store, SqsQueue, StaticCredentials}
 use landfall_core::delivery::{Delivery, Secret};
 use landfall_core::keys;
 use landfall_core::ledger::Ledger;
-use landfall_core::message::Message;
-use landfall_core::port::{Bucket, OutgoingMessage, Queue as _};
+use landfall_core::message::{Message, send_all};
+use landfall_core::port::{Bucket, OutgoingMessage};
 use landfall_core::record::PlanReason;
 use tempfile::TempDir;
 
@@ -343,10 +343,7 @@ impl Deployment {
     }
 
     async fn send(&self, output: &str, message: OutgoingMessage) -> Result<(), EmbeddedError> {
-        for answer in self.queue()?.send(self.output(output)?, &[message]).await {
-            answer?;
-        }
-        Ok(())
+        Ok(send_all(&self.queue()?, self.output(output)?, &[message]).await?)
     }
 
     /// Deploys or updates the provider's stack.

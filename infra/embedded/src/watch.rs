@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use landfall_core::delivery::Delivery;
 use landfall_core::keys::{self, RecordName};
-use landfall_core::ledger::{Ledger, generation};
+use landfall_core::ledger::Ledger;
 use landfall_core::port::ObjectStore;
-use landfall_core::record::{Hold, Outcome};
+use landfall_core::record::Hold;
+use landfall_core::standing::Standing;
 
 use crate::deployment::Deployment;
 use crate::error::EmbeddedError;
@@ -195,14 +196,7 @@ async fn is_done<S: ObjectStore>(
     n: u64,
     records: &BTreeSet<RecordName>,
 ) -> Result<bool, EmbeddedError> {
-    if records.contains(&RecordName::Notified(1)) {
-        return Ok(records.contains(&RecordName::Closed));
-    }
-    match generation(records) {
-        Some(generation) if !records.contains(&RecordName::Receipt(1)) => {
-            let key = keys::record(delivery, n, RecordName::Outcome(generation));
-            Ok(ledger.must_read::<Outcome>(&key).await?.void)
-        }
-        _ => Ok(false),
-    }
+    let standing = Standing::of(records);
+    Ok(standing.is_over()
+        || ledger.outcome(delivery, n, standing.generation).await?.is_some_and(|outcome| outcome.void))
 }

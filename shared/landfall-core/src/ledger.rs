@@ -17,7 +17,7 @@ use crate::port::{
     Bucket, Condition, DeleteOutcome, GetOutcome, ListedObject, ObjectAttributes, ObjectBody as _,
     ObjectStore, PutOutcome,
 };
-use crate::record::{self, Floor, Intent, RecordError};
+use crate::record::{self, Floor, Intent, Outcome, RecordError};
 
 /// A failure to read or write the log.
 #[derive(Debug, thiserror::Error)]
@@ -74,14 +74,6 @@ impl LogView {
     pub fn next(&self) -> u64 {
         self.intents.last_key_value().map_or(self.floor, |(n, _)| (*n).max(self.floor)) + 1
     }
-}
-
-/// The highest generation among records.
-pub fn generation(records: &BTreeSet<RecordName>) -> Option<u32> {
-    records
-        .iter()
-        .filter_map(|name| if let RecordName::Outcome(generation) = name { Some(*generation) } else { None })
-        .max()
 }
 
 /// The log of all deliveries, in the state bucket.
@@ -294,6 +286,26 @@ impl<S: ObjectStore> Ledger<S> {
     /// When it does not exist or cannot be read.
     pub async fn intent(&self, delivery: &str, n: u64) -> Result<Intent, LedgerError> {
         self.must_read(&keys::record(delivery, n, RecordName::Intent)).await
+    }
+
+    /// The outcome of an intent in this generation, as its [`Standing`](crate::standing::Standing) says; `None` while there
+    /// is none.
+    ///
+    /// # Errors
+    /// When it does not exist or cannot be read.
+    pub async fn outcome(
+        &self,
+        delivery: &str,
+        n: u64,
+        generation: Option<u32>,
+    ) -> Result<Option<Outcome>, LedgerError> {
+        match generation {
+            Some(generation) => {
+                let key = keys::record(delivery, n, RecordName::Outcome(generation));
+                Ok(Some(self.must_read(&key).await?))
+            }
+            None => Ok(None),
+        }
     }
 
     /// A pinned configuration.

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod data_type;
 pub mod delivery;
 pub mod document;
+pub mod due;
 pub mod error;
 pub mod file_name;
 pub mod hash;

@@ -154,6 +154,21 @@ impl Message {
     }
 }
 
+/// Sends messages to one of our queues; the first that fails is the failure of all.
+///
+/// # Errors
+/// When the queue does not take one of them. The others may have been taken: every message may come twice.
+pub async fn send_all<Q: Queue>(
+    queue: &Q,
+    queue_url: &str,
+    messages: &[OutgoingMessage],
+) -> Result<(), PortError> {
+    for answer in queue.send(queue_url, messages).await {
+        answer?;
+    }
+    Ok(())
+}
+
 /// Sends messages to one of our standard queues; the first that fails is the failure of all.
 ///
 /// `tenant` is the message group: a standard queue whose messages carry one serves the tenants fairly (SQS "fair queues").
@@ -171,21 +186,27 @@ pub async fn dispatch<Q: Queue>(
     if outgoing.is_empty() {
         return Ok(());
     }
-    for answer in queue.send(queue_url, &outgoing).await {
-        answer?;
-    }
-    Ok(())
+    send_all(queue, queue_url, &outgoing).await
 }
 
 /// Asks for the plan that dispatches everything of a delivery that waited for a repair. `execution` names who asks: a plan
 /// for each repair, also within one slot.
-pub fn resume(delivery: &str, execution: &str) -> OutgoingMessage {
-    OutgoingMessage {
+///
+/// # Errors
+/// When the plan queue does not take it.
+pub async fn resume<Q: Queue>(
+    queue: &Q,
+    plan_queue: &str,
+    delivery: &str,
+    execution: &str,
+) -> Result<(), PortError> {
+    let message = OutgoingMessage {
         body: Message::plan(delivery, PlanReason::Resume).to_body(),
         group: Some(delivery.to_owned()),
         deduplication: Some(format!("{delivery}-resume-{execution}")),
         delay_seconds: None,
-    }
+    };
+    send_all(queue, plan_queue, &[message]).await
 }
 
 /// What a client's queue receives: one message per delivery of files. Published as docs/notice.md.

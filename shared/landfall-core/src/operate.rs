@@ -3,21 +3,18 @@
 //! Each action is a record, and a look at the delivery now. Nothing is published, told or deleted here: the planner finds
 //! the intent open again and dispatches it, and whoever works on it then finds the record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::due;
 use crate::hold;
 use crate::keys::{self, RecordName};
 use crate::ledger::{Ledger, LedgerError};
 use crate::port::ObjectStore;
-use crate::record::{
-    Attempt, Discarded, Dispatched, Due, FORMAT, Hold, Outcome, Published, Refused, Resumed, Verdict,
-};
+use crate::record::{Attempt, Discarded, FORMAT, Hold, Outcome, Published, Refused, Resumed, Verdict};
 use crate::standing::{Attempts, Standing};
 
-/// How often the due record is written against other writers.
-const ROUNDS: usize = 8;
 /// How long after it began a copy can still have an effect: the longest timeout of a function (Lambda: 15 minutes) and a
 /// minute.
 const COPY_MAY_RUN: SignedDuration = SignedDuration::from_mins(16);
@@ -127,7 +124,7 @@ pub async fn redeliver<S: ObjectStore>(
     ledger.put_once(&keys::record(delivery, n, RecordName::Resumed(part)), &resumed).await?;
     hold::renew(ledger, delivery, now).await?;
     hold::dismiss(ledger, delivery, n).await?;
-    wake(ledger, delivery, n, now).await?;
+    due::pull(ledger, delivery, now, Some(n), now).await?;
     Ok(part.saturating_add(1))
 }
 
@@ -170,7 +167,7 @@ pub async fn discard<S: ObjectStore>(
     let discarded = Discarded { version: FORMAT, at: now };
     ledger.put_once(&keys::record(delivery, n, RecordName::Discarded), &discarded).await?;
     hold::dismiss(ledger, delivery, n).await?;
-    wake(ledger, delivery, n, now).await?;
+    due::pull(ledger, delivery, now, Some(n), now).await?;
     Ok(())
 }
 
@@ -225,7 +222,7 @@ pub async fn resolve<S: ObjectStore>(
         }
     }
     hold::dismiss(ledger, delivery, n).await?;
-    wake(ledger, delivery, n, now).await?;
+    due::pull(ledger, delivery, now, Some(n), now).await?;
     Ok(())
 }
 
@@ -237,12 +234,7 @@ async fn open<S: ObjectStore>(ledger: &Ledger<S>, delivery: &str, n: u64) -> Res
         return Err(OperateError::NoIntent { delivery: delivery.to_owned(), n });
     }
     let standing = Standing::of(&records);
-    let outcome: Option<Outcome> = match standing.generation {
-        Some(generation) => {
-            Some(ledger.must_read(&keys::record(delivery, n, RecordName::Outcome(generation))).await?)
-        }
-        None => None,
-    };
+    let outcome = ledger.outcome(delivery, n, standing.generation).await?;
     let over = |state| OperateError::Over { delivery: delivery.to_owned(), n, state };
     if outcome.as_ref().is_some_and(|outcome| outcome.void) {
         return Err(over("void"));
@@ -251,39 +243,4 @@ async fn open<S: ObjectStore>(ledger: &Ledger<S>, delivery: &str, n: u64) -> Res
         return Err(over("closed"));
     }
     Ok(Open { standing, records, outcome })
-}
-
-/// Lets the planner look at the delivery now, and dispatch the intent whenever it was dispatched last.
-async fn wake<S: ObjectStore>(
-    ledger: &Ledger<S>,
-    delivery: &str,
-    n: u64,
-    now: Timestamp,
-) -> Result<(), OperateError> {
-    let key = keys::due(delivery);
-    for _ in 0..ROUNDS {
-        let (mut due, etag) = ledger.read::<Due>(&key).await?.map_or_else(
-            || {
-                let dispatched = BTreeMap::new();
-                let due = Due {
-                    version: FORMAT,
-                    at: now,
-                    planned_at: now,
-                    flushed_at: None,
-                    pruned_at: None,
-                    waiting_from: None,
-                    dispatched,
-                };
-                (due, None)
-            },
-            |(due, etag)| (due, Some(etag)),
-        );
-        due.at = due.at.min(now);
-        due.dispatched.insert(n, Dispatched { times: 0, last: Timestamp::UNIX_EPOCH });
-        if ledger.replace(&key, &due, etag.as_deref()).await? {
-            return Ok(());
-        }
-    }
-    // Other writers planned meanwhile, and more than once: they have seen the record.
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Work that met a passing failure: the same message again, later. SQS's own receive count is left to what dies.
 
 use crate::error::PortError;
-use crate::message::{Message, Work};
+use crate::message::{Message, Work, send_all};
 use crate::port::{OutgoingMessage, Queue};
 use crate::retry::backoff_seconds;
 
@@ -51,8 +51,6 @@ pub async fn reschedule<Q: Queue>(
         delay_seconds: Some(seconds),
         ..OutgoingMessage::plain(kind(work).to_body())
     };
-    for answer in queue.send(queue_url, &[message]).await {
-        answer?;
-    }
+    send_all(queue, queue_url, &[message]).await?;
     Ok(Rescheduled::In(seconds))
 }

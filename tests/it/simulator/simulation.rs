@@ -1,11 +1,12 @@
 //! One run of a scenario: the real functions, in virtual time, on one thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::port::Clock as _;
 use landfall_core::record::{self, Due, Outcome};
+use landfall_core::standing::Standing;
 use testkit::fake::{HOME_REGION, S3Event, notification_body};
 use testkit::lambda::Pipeline;
 
@@ -354,24 +355,19 @@ impl Simulation {
 
     /// The intents of a delivery that are not closed and told, nor void, nor expired.
     fn open_intents(&self, id: &str) -> Vec<u64> {
-        let mut intents: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
+        let mut intents: BTreeMap<u64, BTreeSet<RecordName>> = BTreeMap::new();
+        let mut void = BTreeSet::new();
         for object in self.scene.aws.objects("state", &keys::log_prefix(id)) {
             let Some((n, name)) = keys::parse_record(id, &object.key) else { continue };
-            let entry = intents.entry(n).or_default();
-            match name {
-                RecordName::Closed => entry.0 = true,
-                RecordName::Notified(_) => entry.1 = true,
-                // It waits for an operator.
-                RecordName::Expired(_) => *entry = (true, true),
-                RecordName::Outcome(_) => {
-                    let void = record::decode::<Outcome>(&object.key, &object.body)
-                        .is_ok_and(|outcome| outcome.void);
-                    *entry = (entry.0 || void, entry.1 || void);
-                }
-                _ => {}
+            intents.entry(n).or_default().insert(name);
+            if matches!(name, RecordName::Outcome(_))
+                && record::decode::<Outcome>(&object.key, &object.body).is_ok_and(|outcome| outcome.void)
+            {
+                void.insert(n);
             }
         }
-        let open = intents.into_iter().filter(|(_, (closed, told))| !(*closed && *told));
-        open.map(|(n, _)| n).collect()
+        let over = |n: u64, standing: Standing| void.contains(&n) || standing.is_over() || standing.expired;
+        let open = intents.iter().filter(|(n, records)| !over(**n, Standing::of(records)));
+        open.map(|(n, _)| *n).collect()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType, ServerSideEncryption, Tag, Tagging};
@@ -17,7 +18,7 @@ use landfall_core::port::{
 use super::body::S3Body;
 use super::wire::{crc64_text, crc64_value, listed_key, quoted, tagging, timestamp, total_size, unquoted};
 use super::{BODY_TIMEOUT, S3Store, once, owner, reading, writing};
-use crate::error::{is_missing_key, is_precondition_failed};
+use crate::error::{Attempt, is_missing_key, is_precondition_failed};
 
 /// How often a conditional put is sent at most.
 const PUT_TRIES: u32 = 4;
@@ -104,6 +105,12 @@ impl S3Store {
         }
     }
 
+    /// A read of an object, with its checksum.
+    fn get_request(&self, bucket: &Bucket, key: &str) -> GetObjectFluentBuilder {
+        let request = self.client.get_object().bucket(&bucket.name).key(key);
+        request.set_expected_bucket_owner(owner(bucket)).checksum_mode(ChecksumMode::Enabled)
+    }
+
     pub(super) async fn get_object(
         &self,
         bucket: &Bucket,
@@ -114,22 +121,13 @@ impl S3Store {
         let attempt = reading("read object", bucket, key);
         self.principal.ready().await?;
         let answer = self
-            .client
-            .get_object()
-            .bucket(&bucket.name)
-            .set_expected_bucket_owner(owner(bucket))
-            .key(key)
+            .get_request(bucket, key)
             .set_if_match(if_match.map(quoted))
             .set_range(range.map(|(from, to)| format!("bytes={from}-{to}")))
-            .checksum_mode(ChecksumMode::Enabled)
             .send()
             .await;
         match answer {
-            Ok(found) => {
-                let head = head_of_get(&found);
-                let length = unsigned(found.content_length());
-                Ok(GetOutcome::Found(head, S3Body::new(found.body, length, attempt)))
-            }
+            Ok(found) => Ok(found_by_get(found, attempt)),
             Err(error) if is_missing_key(&error) => Ok(GetOutcome::Absent),
             Err(error) if is_precondition_failed(&error) => Ok(GetOutcome::Changed),
             Err(error) => {
@@ -147,22 +145,8 @@ impl S3Store {
     ) -> Result<GetOutcome<S3Body>, PortError> {
         let attempt = reading("read object version", bucket, key);
         self.principal.ready().await?;
-        let answer = self
-            .client
-            .get_object()
-            .bucket(&bucket.name)
-            .set_expected_bucket_owner(owner(bucket))
-            .key(key)
-            .version_id(version_id)
-            .checksum_mode(ChecksumMode::Enabled)
-            .send()
-            .await;
-        match answer {
-            Ok(found) => {
-                let head = head_of_get(&found);
-                let length = unsigned(found.content_length());
-                Ok(GetOutcome::Found(head, S3Body::new(found.body, length, attempt)))
-            }
+        match self.get_request(bucket, key).version_id(version_id).send().await {
+            Ok(found) => Ok(found_by_get(found, attempt)),
             Err(error) if is_missing_key(&error) => Ok(GetOutcome::Absent),
             Err(error) => Err(self.principal.learn(attempt.failed(&error))),
         }
@@ -330,6 +314,13 @@ fn head_of(found: &HeadObjectOutput) -> ObjectHead {
         crc64nvme: crc64_value(found.checksum_crc64_nvme()),
         metadata: found.metadata().into_iter().flatten().map(pair).collect(),
     }
+}
+
+/// The answer to a read that found its object.
+fn found_by_get(found: GetObjectOutput, attempt: Attempt) -> GetOutcome<S3Body> {
+    let head = head_of_get(&found);
+    let length = unsigned(found.content_length());
+    GetOutcome::Found(head, S3Body::new(found.body, length, attempt))
 }
 
 fn head_of_get(found: &GetObjectOutput) -> ObjectHead {

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::pull::pull;
 use super::{Breakage, CONFIGURATION, QUEUE, clock, intent_of, is_of_destination};
+use crate::due;
 use crate::error::PortError;
 use crate::keys;
 use crate::ledger::{Ledger, LedgerError};
-use crate::message::{HoldChange, HoldEvent, MESSAGE_FORM, Message};
+use crate::message::{HoldChange, HoldEvent, MESSAGE_FORM, Message, send_all};
 use crate::port::{DeleteOutcome, ObjectStore, OutgoingMessage, Queue};
 use crate::record::Hold;
 
@@ -140,7 +140,7 @@ impl<'a, S: ObjectStore, Q: Queue> Holds<'a, S, Q> {
                     after
                 }
             };
-            pull(self.ledger, delivery, hold.not_before, now).await?;
+            due::pull(self.ledger, delivery, hold.not_before, None, now).await?;
             return Ok(hold.not_before);
         }
         Ok(now)
@@ -312,10 +312,7 @@ impl<'a, S: ObjectStore, Q: Queue> Holds<'a, S, Q> {
             first_failure: hold.first_failure,
             detail: hold.detail.clone(),
         });
-        for answer in self.queue.send(self.notify_queue, &[OutgoingMessage::plain(message.to_body())]).await {
-            answer?;
-        }
-        Ok(())
+        send_all(self.queue, self.notify_queue, &[OutgoingMessage::plain(message.to_body())]).await
     }
 }
 

@@ -3,7 +3,6 @@
 
 mod clock;
 mod holds;
-mod pull;
 
 pub use clock::{LIMIT, ends, has_run_out};
 pub use holds::{Admission, Held, Holds, Work, dismiss, renew};
