@@ -39,7 +39,7 @@ fn assert_settled(scene: &Scene, seed: u64) {
 async fn race(seed: u64) {
     let mut scene = Scene::racing(&[&document("acme", ""), &document("globex", "")], 4);
     scene.aws.interleave(seed);
-    scene.duplicate();
+    scene.duplicate(1);
     for round in 0..3_u64 {
         for part in 0..4 {
             let first = round * 20 + part * 5;

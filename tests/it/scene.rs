@@ -161,10 +161,10 @@ impl Scene {
         self.aws.faults().clear();
     }
 
-    /// Hands every later message of the work, commit and notify queues out twice.
-    pub fn duplicate(&self) {
+    /// Hands one in `one_in` of the later messages of the work, commit and notify queues out twice.
+    pub fn duplicate(&self, one_in: u64) {
         for queue in [&self.urls.work, &self.urls.commit, &self.urls.notify] {
-            self.aws.duplicate_messages(queue);
+            self.aws.duplicate_messages(queue, one_in);
         }
     }
 

@@ -63,6 +63,7 @@ fn arguments() -> Result<Arguments, String> {
 struct Totals {
     records: usize,
     faults: usize,
+    decisions: usize,
     calls: usize,
     problems: BTreeMap<Kind, usize>,
     failed: BTreeMap<u64, Vec<Problem>>,
@@ -141,6 +142,7 @@ fn random(arguments: &Arguments, workers: &Workers, covered: Option<&BTreeSet<Si
         let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
         totals.records += run.records;
         totals.faults += run.faults;
+        totals.decisions += run.decisions;
         totals.calls += run.calls;
         for (_, site) in run.places {
             totals.met.entry(site).or_insert(seed);
@@ -166,11 +168,13 @@ fn random(arguments: &Arguments, workers: &Workers, covered: Option<&BTreeSet<Si
         println!("{} seeds failed: {:?}", totals.failed.len(), totals.problems);
     }
     println!(
-        "{} seeds (first {}): {} records, {} faults, {} calls in {:.0} s: {} lost, {} duplicated, {} foreign rows",
+        "{} seeds (first {}): {} records, {} faults, {} decisions of an operator, {} calls in {:.0} s: \
+         {} lost, {} duplicated, {} foreign rows",
         arguments.seeds,
         arguments.first,
         totals.records,
         totals.faults,
+        totals.decisions,
         totals.calls,
         begun.elapsed().as_secs_f64(),
         count(&[Kind::Lost]),

@@ -2,6 +2,7 @@
 //! alone is set aside. Whatever the executions do meanwhile, every row arrives once.
 
 use jiff::SignedDuration;
+use landfall_core::error::PortErrorKind::{Denied, RoleRefused};
 use landfall_core::keys::{self, RecordName};
 use landfall_core::message::Message;
 use landfall_core::port::Clock as _;
@@ -102,6 +103,26 @@ async fn an_object_that_cannot_be_merged_even_alone_is_set_aside_as_poison_and_r
     assert_eq!(scene.total(&metrics::OBJECTS_QUARANTINED, Some(ID)), 1);
     assert_eq!(scene.total(&metrics::INTENTS_VOIDED, Some(ID)), 0);
     assert_eq!(scene.work_dead_letters(), NOTHING);
+}
+
+#[tokio::test]
+async fn what_kills_the_one_try_of_a_hold_is_set_aside_and_the_hold_ends() {
+    for (operation, of, kind) in
+        [("AssumeRole", "landfall-delivery", RoleRefused), ("PutObject", LAKE, Denied)]
+    {
+        let mut scene = one_object().await;
+        scene.aws.faults().on(operation).resource(of).inject(Fault::Fail(kind));
+        scene.ask(&Message::merge(ID, 1));
+        scene.run(1).await;
+        assert_eq!(scene.holds(ID).len(), 1, "{kind:?}");
+        scene.aws.faults().clear();
+        scene.aws.faults().on("GetObject").key("acme/rows/a").forever().inject(Fault::Panic);
+        scene.tick_for(90).await;
+        assert_eq!(outcome(&scene, 1).await.verdicts.len(), 1, "{kind:?}");
+        assert!(scene.record_names(ID, 1).contains(&"closed".to_owned()), "{kind:?}");
+        assert_eq!(scene.staged(), NOTHING, "{kind:?}");
+        assert_eq!(scene.work_dead_letters(), NOTHING);
+    }
 }
 
 #[tokio::test]

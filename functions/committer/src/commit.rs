@@ -115,6 +115,8 @@ pub(crate) struct Committing<'a, S, Q, D, C: ?Sized> {
     pub config: &'a CommitConfig,
     /// This invocation.
     pub execution: &'a str,
+    /// Whether whoever had the message before died over it.
+    pub again: bool,
     /// When it ends.
     pub deadline: &'a Deadline,
 }
@@ -173,7 +175,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         if publishes
             && !standing.received
             && let Admission::Gated { until } =
-                self.holds().admit(id, n, hold::Work::Data, self.clock.now()).await?
+                self.holds().admit(id, n, hold::Work::Data, self.again, self.clock.now()).await?
         {
             return Ok(Commit::Gated { until });
         }

@@ -27,7 +27,7 @@ use landfall_core::ledger::Ledger;
 use landfall_core::message::{self, Message, dispatch};
 use landfall_core::port::{Clock, Destinations, ObjectStore, Queue};
 use landfall_core::standing::Standing;
-use landfall_lambda::{Deadline, Failed, Invocation, MessageHandler, SqsMessage, Verdict, metrics};
+use landfall_lambda::{Failed, Invocation, MessageHandler, SqsMessage, Verdict, metrics};
 use tokio::sync::Mutex;
 
 use crate::commit::Committing;
@@ -63,9 +63,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
         &self,
         id: &str,
         n: u64,
-        execution: &str,
-        deadline: &Deadline,
+        message: &SqsMessage,
+        invocation: &Invocation,
     ) -> Result<Commit, CommitError> {
+        let execution = &invocation.execution_id(message);
         let delivery = self.delivery(id, n).await?;
         let committing = Committing {
             ledger: &self.ledger,
@@ -74,7 +75,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Committer<S, Q, D, C> 
             clock: &self.clock,
             config: &self.config.commit,
             execution,
-            deadline,
+            again: message.is_received_again(),
+            deadline: &invocation.deadline,
         };
         let done = committing.commit(&delivery, n).await?;
         if let Commit::Closed(report) = &done
@@ -122,9 +124,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> MessageHandler for Com
                     .kind("commit");
             }
         };
-        let execution = invocation.execution_id(message);
         let (id, n, begun) = (work.delivery.as_str(), work.n, self.clock.now());
-        let verdict = match self.commit(id, n, &execution, &invocation.deadline).await {
+        let verdict = match self.commit(id, n, message, invocation).await {
             Ok(done) => report(id, done, invocation),
             Err(error) => {
                 let failed = Failed {

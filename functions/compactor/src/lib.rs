@@ -190,15 +190,15 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         invocation: &Invocation,
     ) -> Result<Handled, WorkError> {
         let delivery = self.delivery(id).await?;
-        let (execution, begun) = (invocation.execution_id(message), self.clock.now());
+        let begun = self.clock.now();
         let done = merge::execute(
             &self.holds(),
             &self.destinations,
             &self.config.planner.staging,
             &delivery,
             n,
-            &execution,
-            &invocation.deadline,
+            message,
+            invocation,
         )
         .await?;
         if let Execution::Decided(report) = &done {
@@ -211,7 +211,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             // Before the commit is asked for, which a hold lets through then.
             let released = self.holds().release_merged(id, n, begun, self.clock.now()).await?;
             if released > 0 {
-                message::resume(&self.queue, &self.config.plan_queue, id, &execution).await?;
+                message::resume(&self.queue, &self.config.plan_queue, id, &invocation.execution_id(message))
+                    .await?;
             }
             if report.freed {
                 // What was freed is as ripe as it was, or as much asked for: a plan now takes it.

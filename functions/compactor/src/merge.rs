@@ -12,7 +12,7 @@ use landfall_core::ledger::PutOnce;
 use landfall_core::port::{Bucket, Destinations, ObjectStore, Purpose, Queue};
 use landfall_core::record::{Intent, Outcome, OutcomeFile, Verdict};
 use landfall_core::standing::Standing;
-use landfall_lambda::Deadline;
+use landfall_lambda::{Invocation, SqsMessage};
 
 use crate::error::WorkError;
 use crate::rebuild;
@@ -77,9 +77,10 @@ pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
     staging: &Bucket,
     delivery: &Delivery,
     n: u64,
-    execution: &str,
-    deadline: &Deadline,
+    message: &SqsMessage,
+    invocation: &Invocation,
 ) -> Result<Execution, WorkError> {
+    let (deadline, execution) = (&invocation.deadline, invocation.execution_id(message));
     let ledger = holds.ledger();
     let (floor, _) = ledger.floor(&delivery.id).await?;
     if n <= floor {
@@ -95,7 +96,7 @@ pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
         return Ok(Execution::Adopted);
     }
     if let Admission::Gated { until } =
-        holds.admit(&delivery.id, n, Work::Data, deadline.clock().now()).await?
+        holds.admit(&delivery.id, n, Work::Data, message.is_received_again(), deadline.clock().now()).await?
     {
         return Ok(Execution::Gated { until });
     }
@@ -117,7 +118,7 @@ pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
         temp_prefix: pin.temp_prefix.clone(),
         prefix: pin.prefix.clone(),
         n,
-        execution: execution.to_owned(),
+        execution,
         capabilities: delivery.destination.capabilities,
         kms_key_arn: access.kms_key_arn.clone(),
         part_bytes: if pin.layout.routes_by_record() { ROUTED_PART_BYTES } else { PART_BYTES },

@@ -39,14 +39,21 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Notifier<S, Q, D, C> {
         Holds::new(&self.ledger, &self.queue, &self.config.notify_queue)
     }
 
-    async fn tell(&self, id: &str, n: u64, execution: &str) -> Result<Told, NoticeError> {
+    async fn tell(
+        &self,
+        id: &str,
+        n: u64,
+        message: &SqsMessage,
+        execution: &str,
+    ) -> Result<Told, NoticeError> {
         let registry = self.documents.lock().await.load(&self.ledger, &self.config.registry).await?;
         let delivery = registry.by_id(id).ok_or_else(|| NoticeError::NoConfiguration {
             delivery: id.to_owned(),
             n,
             reason: "the registry has no valid document for it".to_owned(),
         })?;
-        let told = notice::tell(&self.holds(), &self.destinations, &self.clock, delivery, n).await?;
+        let again = message.is_received_again();
+        let told = notice::tell(&self.holds(), &self.destinations, &self.clock, delivery, n, again).await?;
         if matches!(told, Told::Now { released, .. } if released > 0) {
             // The notices that waited are dispatched now, not at the next look.
             message::resume(&self.queue, &self.config.plan_queue, id, execution).await?;
@@ -70,7 +77,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> MessageHandler for Not
             }
         };
         let (id, n, begun) = (work.delivery.as_str(), work.n, self.clock.now());
-        let verdict = match self.tell(id, n, &invocation.execution_id(message)).await {
+        let verdict = match self.tell(id, n, message, &invocation.execution_id(message)).await {
             Ok(Told::Now { sent, released }) => {
                 invocation.metrics.count(&metrics::NOTICES_SENT, Some(id), sent as u64);
                 Verdict::done("told").count("queues", sent as u64).count("released", released as u64)

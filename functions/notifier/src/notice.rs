@@ -130,6 +130,7 @@ pub(crate) async fn tell<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?
     clock: &C,
     delivery: &Delivery,
     n: u64,
+    again: bool,
 ) -> Result<Told, NoticeError> {
     let (id, ledger) = (delivery.id.as_str(), holds.ledger());
     let (floor, _) = ledger.floor(id).await?;
@@ -154,7 +155,8 @@ pub(crate) async fn tell<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?
         } else {
             // The first part that is told proves the queues for the others.
             if sent == 0
-                && let Admission::Gated { until } = holds.admit(id, n, Work::Notice, clock.now()).await?
+                && let Admission::Gated { until } =
+                    holds.admit(id, n, Work::Notice, again, clock.now()).await?
             {
                 return Ok(Told::Gated { until });
             }

@@ -56,6 +56,11 @@ impl SqsMessage {
     pub fn receive_count(&self) -> u32 {
         self.receipt.receive_count
     }
+
+    /// Whether it was received before, and whoever did so never answered for it.
+    pub fn is_received_again(&self) -> bool {
+        self.receipt.receive_count > 1
+    }
 }
 
 /// What is needed of a message to answer for it.

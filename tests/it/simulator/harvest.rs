@@ -50,6 +50,8 @@ pub struct DeliveryHarvest {
     pub notices: Vec<Value>,
     /// Parts of intents whose telling was given up after 72 hours.
     pub given_up: BTreeSet<(u64, u32)>,
+    /// Intents that an operator gave up.
+    pub discarded: BTreeSet<u64>,
     /// Intents that expired, each with how long it had been tried.
     pub expired: BTreeMap<u64, jiff::SignedDuration>,
 }
@@ -127,6 +129,7 @@ async fn delivery(simulation: &Simulation, id: &str, queue: &str) -> DeliveryHar
                         harvest.given_up.insert((*n, *part));
                     }
                 }
+                RecordName::Discarded => drop(harvest.discarded.insert(*n)),
                 RecordName::Expired(_) => {
                     let expired: Expired = record::decode(&object.key, &object.body).expect("a record");
                     harvest.expired.insert(*n, expired.at.duration_since(expired.first_failure));

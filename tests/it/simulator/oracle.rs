@@ -60,87 +60,64 @@ impl Problems {
 /// Every broken promise.
 pub fn judge(deliveries: &[DeliveryPlan], model: &Model, harvest: &Harvest) -> Vec<Problem> {
     let mut problems = Problems::default();
-    let excused: Vec<Excused> = deliveries
+    let given_up: Vec<BTreeSet<Identity>> = deliveries
         .iter()
         .zip(&harvest.deliveries)
-        .map(|(plan, delivery)| excuse(plan, delivery, &mut problems))
+        .map(|(plan, delivery)| given_up(plan, delivery, &mut problems))
         .collect();
     let arrived = files(deliveries, model, harvest, &mut problems);
     for (identity, upload) in &model.uploads {
-        let (Some(delivery), Some(excused)) =
-            (harvest.deliveries.get(upload.delivery), excused.get(upload.delivery))
+        let (Some(delivery), Some(given_up)) =
+            (harvest.deliveries.get(upload.delivery), given_up.get(upload.delivery))
         else {
             continue;
         };
         let fate = Fate {
             plan: &deliveries[upload.delivery],
             delivery,
-            must: model.stands(identity) && !excused.inputs.contains(identity),
-            held: excused.inputs.contains(identity),
+            must: model.stands(identity) && !given_up.contains(identity),
+            given_up: given_up.contains(identity),
             arrived: &arrived,
         };
         fate.judge(model, identity, &mut problems);
     }
-    for ((plan, delivery), excused) in deliveries.iter().zip(&harvest.deliveries).zip(&excused) {
+    for (plan, delivery) in deliveries.iter().zip(&harvest.deliveries) {
         for finding in audit::verify(&delivery.log) {
             problems.add(Kind::Log, format!("{}: {finding}", plan.id()));
         }
-        notices(plan, delivery, excused, harvest, &mut problems);
+        notices(plan, delivery, harvest, &mut problems);
     }
     for identity in &harvest.staged {
-        if !excused.iter().any(|excused| excused.inputs.contains(identity)) {
-            problems.add(Kind::Unsettled, format!("{} is still staged", identity.0));
-        }
+        problems.add(Kind::Unsettled, format!("{} is still staged", identity.0));
     }
-    if excused.iter().all(|excused| excused.intents.is_empty()) {
-        for (queue, depth) in &harvest.waiting {
-            problems.add(Kind::Unsettled, format!("{depth} messages wait on {queue}"));
-        }
-        if !harvest.settled {
-            problems.add(Kind::Unsettled, "not everything came to its end");
-        }
+    for (queue, depth) in &harvest.waiting {
+        problems.add(Kind::Unsettled, format!("{depth} messages wait on {queue}"));
+    }
+    if !harvest.settled {
+        problems.add(Kind::Unsettled, "not everything came to its end");
     }
     problems.0
 }
 
-/// What may wait for an operator, and only that.
-#[derive(Debug, Default)]
-struct Excused {
-    intents: BTreeSet<u64>,
-    inputs: BTreeSet<Identity>,
-}
-
-/// A copy that may have been consumed is held; the client said that it deletes what it consumes. What was tried for 72 hours
-/// has expired, and waits for an operator. Whatever else is held
-/// when the world is whole again is a problem.
-fn excuse(plan: &DeliveryPlan, delivery: &DeliveryHarvest, problems: &mut Problems) -> Excused {
-    let mut excused = Excused::default();
+/// What an operator gave up: it need not arrive. Nothing else may wait: the world is whole, and an operator has decided
+/// what had expired and every copy of unknown effect.
+fn given_up(plan: &DeliveryPlan, delivery: &DeliveryHarvest, problems: &mut Problems) -> BTreeSet<Identity> {
     for hold in &delivery.holds {
-        let named = hold.resource == format!("intent-{}", hold.n);
-        if named && plan.consumer_deletes && hold.code.as_deref() == Some("possible_duplicate") {
-            excused.intents.insert(hold.n);
-        } else {
-            problems.add(Kind::Unsettled, format!("{} is held: {hold:?}", plan.id()));
-        }
+        problems.add(Kind::Unsettled, format!("{} is held: {hold:?}", plan.id()));
     }
     for (n, tried) in &delivery.expired {
-        if *tried >= hold::LIMIT {
-            excused.intents.insert(*n);
-        } else {
+        if *tried < hold::LIMIT {
             problems.add(Kind::Unsettled, format!("{}/{n} expired after {tried:#}", plan.id()));
         }
     }
-    for n in &excused.intents {
-        let Some(entry) = delivery.log.intents.get(n) else { continue };
-        let Some(intent) = &entry.intent else { continue };
-        let inputs: Vec<&Input> = match &entry.outcome {
-            Some(outcome) => outcome.used(intent).collect(),
+    let entries = delivery.discarded.iter().filter_map(|n| delivery.log.intents.get(n));
+    let inputs = entries.filter_map(|entry| Some((entry.intent.as_ref()?, entry.outcome.as_ref()))).flat_map(
+        |(intent, outcome)| match outcome {
+            Some(outcome) => outcome.used(intent).collect::<Vec<&Input>>(),
             None => intent.inputs.iter().collect(),
-        };
-        let identities = inputs.into_iter().map(|input| (input.key.clone(), input.etag.clone(), input.size));
-        excused.inputs.extend(identities);
-    }
-    excused
+        },
+    );
+    inputs.map(|input| (input.key.clone(), input.etag.clone(), input.size)).collect()
 }
 
 /// Judges every file that was ever visible; how often each record arrived.
@@ -222,10 +199,10 @@ fn row(
 struct Fate<'a> {
     plan: &'a DeliveryPlan,
     delivery: &'a DeliveryHarvest,
-    /// It stood to the end, and nothing excuses it.
+    /// It stood to the end, and was not given up.
     must: bool,
-    /// Some of its files wait for an operator.
-    held: bool,
+    /// An operator gave up what of it was not published.
+    given_up: bool,
     arrived: &'a BTreeMap<i64, usize>,
 }
 
@@ -236,7 +213,7 @@ impl Fate<'_> {
         let rows = &upload.content.rows;
         let here = rows.iter().filter(|(id, _)| self.arrived.contains_key(id)).count();
         let kept = self.delivery.kept.get(identity);
-        if here > 0 && here < rows.len() && !self.held {
+        if here > 0 && here < rows.len() && !self.given_up {
             problems.add(Kind::Partial, format!("{here} of {} records of {key} arrived", rows.len()));
         }
         if here > 0 && kept.is_some() {
@@ -285,13 +262,7 @@ impl Fate<'_> {
 }
 
 /// Each receipt is told at least once, under one id, and names what is there.
-fn notices(
-    plan: &DeliveryPlan,
-    delivery: &DeliveryHarvest,
-    excused: &Excused,
-    harvest: &Harvest,
-    problems: &mut Problems,
-) {
+fn notices(plan: &DeliveryPlan, delivery: &DeliveryHarvest, harvest: &Harvest, problems: &mut Problems) {
     let visible: BTreeSet<&str> = harvest
         .files
         .iter()
@@ -342,12 +313,8 @@ fn notices(
         }
         let over = entry.outcome.as_ref().is_some_and(|outcome| outcome.void)
             || Standing::of(&entry.records).is_over();
-        if !over && !excused.intents.contains(n) {
+        if !over {
             problems.add(Kind::Unsettled, format!("{}/{n} is {}", plan.id(), entry.state()));
-        }
-        if excused.intents.contains(n) {
-            let files = entry.outcome.iter().flat_map(|outcome| &outcome.files);
-            received.extend(files.map(|file| file.key.clone()));
         }
     }
     for id in told.keys() {

@@ -41,6 +41,8 @@ pub struct Run {
     pub records: usize,
     /// Faults that struck.
     pub faults: usize,
+    /// What an operator had to decide.
+    pub decisions: usize,
     /// Calls made.
     pub calls: usize,
     /// Calls made until the last intent was closed and told.
@@ -129,6 +131,7 @@ pub fn run(scenario: &Scenario, all_places: bool) -> Run {
             records: simulation.model.record_count(),
             faults: calls.iter().filter(|call| call.fault.is_some()).count()
                 + reads.iter().filter(|read| read.fault.is_some()).count(),
+            decisions: simulation.decisions,
             calls: calls.len(),
             done_calls: calls.iter().rposition(is_last).map_or(0, |last| last + 1),
             repeats: BTreeSet::new(),

@@ -82,8 +82,30 @@ pub enum Step {
         /// How.
         faults: Vec<Fault>,
     },
+    /// Calls of one kind fail in one way, so often or until the calm.
+    Fail {
+        /// AWS's name of the operation.
+        operation: &'static str,
+        /// What the key has in it.
+        key: String,
+        /// How often.
+        times: Option<usize>,
+        /// How.
+        fault: Fault,
+    },
+    /// All staged files of a delivery vanish, as by a lifecycle rule of the client's bucket.
+    LoseTemps(usize),
     /// Nothing fails any more.
     Calm,
+}
+
+/// What an operator decides, once nothing goes on by itself any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// What has expired is delivered again.
+    Redelivers,
+    /// What has expired is given up.
+    Discards,
 }
 
 /// All that a run is made of: the same scenario gives the same run.
@@ -97,12 +119,14 @@ pub struct Scenario {
     pub concurrency: usize,
     /// Whether the functions interleave at their calls.
     pub interleaved: bool,
-    /// Whether messages of our own queues come twice.
+    /// Whether some messages of our own queues come twice.
     pub doubled: bool,
     /// Faults at given calls, by their number.
     pub at_calls: Vec<(usize, Fault)>,
     /// Faults at given chunks of bodies, by their number.
     pub at_reads: Vec<(usize, Fault)>,
+    /// What becomes of what has expired.
+    pub operator: Operator,
     /// What happens. After it comes a calm in which everything settles.
     pub steps: Vec<Step>,
 }
@@ -118,6 +142,7 @@ impl Scenario {
             doubled: false,
             at_calls: Vec::new(),
             at_reads: Vec::new(),
+            operator: Operator::Redelivers,
             steps,
         }
     }
@@ -130,7 +155,9 @@ impl Scenario {
         let (interleaved, doubled) = (concurrency > 1, draw.chance.once_in(3));
         draw.steps(&deliveries);
         let (at_calls, at_reads) = (Vec::new(), Vec::new());
-        Self { seed, deliveries, concurrency, interleaved, doubled, at_calls, at_reads, steps: draw.steps }
+        let operator = if draw.chance.once_in(3) { Operator::Discards } else { Operator::Redelivers };
+        let steps = draw.steps;
+        Self { seed, deliveries, concurrency, interleaved, doubled, at_calls, at_reads, operator, steps }
     }
 }
 
@@ -289,6 +316,8 @@ impl Draw {
         let mut now = deliveries.to_vec();
         self.weather();
         let count = self.chance.between(2, 9);
+        // Something is broken for about as long as it is tried. Rare, because 72 hours of probes are many calls.
+        let outage = self.chance.once_in(80).then(|| self.chance.below(count));
         for step in 0..count {
             let delivery = self.chance.index(now.len());
             for _ in 0..self.chance.pick(&[1, 1, 2, 4]) {
@@ -304,6 +333,9 @@ impl Draw {
             }
             if step == count / 2 && self.chance.once_in(3) {
                 self.weather();
+            }
+            if outage == Some(step) {
+                self.outage(now.len());
             }
             let seconds = self.chance.pick(&[5, 20, 45, 90, 200, 400, 1_000]);
             self.steps.push(Step::Pass(seconds));
@@ -321,6 +353,16 @@ impl Draw {
             self.steps.push(Step::Mend(delivery));
         }
         self.steps.push(Step::Calm);
+    }
+
+    /// A client breaks something and needs about as long to mend it as we try.
+    fn outage(&mut self, deliveries: usize) {
+        let (delivery, breakage) = (self.chance.index(deliveries), self.chance.pick(&BREAKAGES));
+        let hours = self.chance.pick(&[71, 73, 76, 80]);
+        let calm = [Step::Calm, Step::Break(delivery, breakage)];
+        self.steps.extend(calm.into_iter().skip(usize::from(self.chance.once_in(3))));
+        self.steps.push(Step::Pass(hours * 3_600));
+        self.steps.push(Step::Mend(delivery));
     }
 
     /// A producer does something with an object.
@@ -377,7 +419,27 @@ impl Draw {
 
     /// An operator or the client does something.
     fn operate(&mut self, delivery: usize, plan: &mut DeliveryPlan) {
-        match self.chance.below(8) {
+        match self.chance.below(11) {
+            // What kills its function, a few times or every time.
+            8 | 9 => {
+                let names: Vec<&String> =
+                    self.names.iter().filter(|(of, ..)| *of == delivery).map(|(_, name, ..)| name).collect();
+                let Some(at) = names.len().checked_sub(1).map(|last| self.chance.index(last + 1)) else {
+                    return;
+                };
+                let key = format!("{}{}", plan.source(), names[at]);
+                let times = self.chance.pick(&[Some(2), Some(3), Some(7), None]);
+                let fault = self.chance.pick(&[Fault::Panic, Fault::CrashBefore]);
+                self.steps.push(Step::Fail { operation: "GetObject", key, times, fault });
+            }
+            10 => {
+                // A copy is refused, and before it is tried again its file has gone.
+                let (key, fault) = (plan.prefix(), Fault::Fail(PortErrorKind::Denied));
+                let times = Some(self.chance.index(3) + 1);
+                self.steps.push(Step::Fail { operation: "CopyObject", key, times, fault });
+                let seconds = self.chance.pick(&[60, 200]) + plan.latency_seconds;
+                self.steps.extend([Step::Pass(seconds), Step::LoseTemps(delivery)]);
+            }
             0..3 => self.steps.push(Step::Flush(delivery)),
             3 => {
                 plan.version += 1;

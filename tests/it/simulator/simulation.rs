@@ -11,6 +11,7 @@ use testkit::fake::{HOME_REGION, S3Event, notification_body};
 use testkit::lambda::Pipeline;
 
 use super::model::{Model, Upload};
+use super::operator;
 use super::plan::DeliveryPlan;
 use super::scenario::{Breakage, Event, Form, Scenario, Step, object};
 use crate::scene::{Scene, TIMEOUT_SECONDS};
@@ -41,6 +42,10 @@ pub struct Simulation {
     pub events: Vec<(usize, Timestamp, String)>,
     /// Whether everything came to its end.
     pub settled: bool,
+    /// What an operator had to decide.
+    pub decisions: usize,
+    /// Whether the functions kept each other busy without end.
+    stalled: bool,
     late: Vec<(Timestamp, S3Event)>,
     seed: u64,
     /// Due times by entity tag of their records.
@@ -65,7 +70,8 @@ impl Simulation {
         }
         scene.pipe = pipe;
         if scenario.doubled {
-            scene.duplicate();
+            // Not each: work that is sent again ten times would be a thousand messages.
+            scene.duplicate(3);
         }
         for plan in &scenario.deliveries {
             aws.set_capabilities(&plan.bucket(), plan.capabilities());
@@ -83,6 +89,8 @@ impl Simulation {
             deliveries: scenario.deliveries.clone(),
             events: Vec::new(),
             settled: false,
+            decisions: 0,
+            stalled: false,
             late: Vec::new(),
             seed: scenario.seed,
             due: BTreeMap::new(),
@@ -96,14 +104,18 @@ impl Simulation {
             simulation.step(step).await;
         }
         simulation.settle().await;
+        simulation.decisions = operator::decide(&mut simulation, scenario.operator).await;
+        if simulation.decisions > 0 {
+            simulation.settle().await;
+        }
         simulation
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.scene.aws.clock().now()
     }
 
-    fn note(&mut self, text: impl Into<String>) {
+    pub(super) fn note(&mut self, text: impl Into<String>) {
         let (number, now) = (self.scene.aws.call_count(), self.now());
         self.events.push((number, now, text.into()));
     }
@@ -173,6 +185,24 @@ impl Simulation {
             Step::Storm { one_in, faults } => {
                 self.note(format!("one call in {one_in} fails: {faults:?}"));
                 aws.faults().storm(self.seed.wrapping_add(7), *one_in, faults);
+            }
+            Step::Fail { operation, key, times, fault } => {
+                let often =
+                    times.map_or_else(|| "until the calm".to_owned(), |times| format!("{times} times"));
+                self.note(format!("{operation} of {key} fails {often}: {fault:?}"));
+                let rule = aws.faults().on(operation).key(key);
+                match times {
+                    Some(times) => rule.times(*times).inject(*fault),
+                    None => rule.forever().inject(*fault),
+                }
+            }
+            Step::LoseTemps(delivery) => {
+                let plan = self.deliveries[*delivery].clone();
+                let keys = aws.keys(&plan.bucket(), &plan.temp_prefix());
+                self.note(format!("{} staged files of {} vanish", keys.len(), plan.id()));
+                for key in keys {
+                    aws.delete_object(&plan.bucket(), &key);
+                }
             }
             Step::Calm => {
                 self.note("nothing fails any more");
@@ -244,9 +274,9 @@ impl Simulation {
             if self.due_at().is_none_or(|due| due <= now) {
                 self.scene.tick();
             }
-            self.scene.run(0).await;
+            self.run(SignedDuration::ZERO).await;
             let now = self.now();
-            if now >= end {
+            if now >= end || self.stalled {
                 return;
             }
             let minute = (now.as_second().div_euclid(60) + 1) * 60;
@@ -256,7 +286,16 @@ impl Simulation {
             let next = due.clamp(minute, nap).min(late.max(now.as_second() + 1)).min(end.as_second() + 1);
             let next = Timestamp::from_second(next).expect("a time").min(end);
             let span = next.duration_since(now).max(SignedDuration::ZERO);
-            self.scene.pipe.run_for(span).await.expect("the pipeline comes to rest");
+            self.run(span).await;
+        }
+    }
+
+    async fn run(&mut self, span: SignedDuration) {
+        if !self.stalled
+            && let Err(stalled) = self.scene.pipe.run_for(span).await
+        {
+            self.note(format!("the pipeline does not come to rest: {stalled:?}"));
+            self.stalled = true;
         }
     }
 
@@ -310,7 +349,7 @@ impl Simulation {
             if footprint != seen || self.scene.pipe.frozen() > 0 {
                 (seen, since) = (footprint, now);
             }
-            if now.duration_since(since) > QUIET || now.duration_since(begun) > CALM {
+            if self.stalled || now.duration_since(since) > QUIET || now.duration_since(begun) > CALM {
                 break;
             }
         }

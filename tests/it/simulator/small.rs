@@ -1,8 +1,11 @@
 //! Small deliveries, of which every call is failed in every way.
 
+use landfall_core::error::PortErrorKind;
+use testkit::fake::Fault;
+
 use super::model::Content;
 use super::plan::{DeliveryPlan, Partitioning};
-use super::scenario::{Breakage, Event, Form, Scenario, Step, object};
+use super::scenario::{Breakage, Event, Form, Operator, Scenario, Step, object};
 
 /// A small delivery.
 #[derive(Debug)]
@@ -75,6 +78,31 @@ pub fn all() -> Vec<Small> {
             Step::Consume(0),
         ],
     );
+    let fails =
+        |operation, key: &str, times, fault| Step::Fail { operation, key: key.to_owned(), times, fault };
+    add(
+        "an object that kills whoever reads it",
+        vec![base.clone()],
+        vec![
+            fails("GetObject", "acme/rows/1.jsonl", None, Fault::Panic),
+            stage(0, "1.jsonl", rows(1, 2)),
+            stage(0, "2.jsonl", rows(11, 2)),
+            Step::Pass(3_600),
+        ],
+    );
+    add(
+        "staged files that vanish",
+        vec![DeliveryPlan { partitioning: Partitioning::Column, ..base.clone() }],
+        vec![
+            fails("CopyObject", "raw/rows/", Some(1), Fault::Fail(PortErrorKind::Denied)),
+            stage(0, "1.jsonl", rows(1, 2)),
+            stage(0, "2.jsonl", rows(11, 2)),
+            Step::Pass(95),
+            Step::LoseTemps(0),
+            Step::Remove { delivery: 0, name: "2.jsonl".to_owned() },
+            Step::Pass(600),
+        ],
+    );
     for (name, breakage) in [
         ("a role that is gone for a while", Breakage::Role),
         ("a bucket that refuses us for a while", Breakage::Bucket),
@@ -129,6 +157,20 @@ pub fn all() -> Vec<Small> {
     let plan = DeliveryPlan { ordered: true, partitioning: Partitioning::Key, ..base.clone() };
     let scenario = Scenario { concurrency: 2, ..Scenario::of(vec![plan], steps) };
     all.push(Small { name: "an ordered delivery of two partitions", scenario, every_call: true });
+    for (name, breakage, operator) in [
+        ("a catalog that is away for too long", Breakage::Catalog, Operator::Redelivers),
+        ("a role that is gone for good", Breakage::Role, Operator::Discards),
+        ("a queue that is gone for good", Breakage::Queue, Operator::Redelivers),
+    ] {
+        let steps = vec![
+            Step::Break(0, breakage),
+            stage(0, "1.jsonl", rows(1, 2)),
+            Step::Pass(73 * 3_600),
+            Step::Mend(0),
+        ];
+        let scenario = Scenario { operator, ..Scenario::of(vec![base.clone()], steps) };
+        all.push(Small { name, scenario, every_call: false });
+    }
     let parts = DeliveryPlan { partitioning: Partitioning::Column, ..base };
     for (name, capabilities) in [("a file in parts", 15), ("a file in parts on a lesser endpoint", 0)] {
         let plan = DeliveryPlan { capabilities, ..parts.clone() };

@@ -90,8 +90,10 @@ pub(crate) struct QueueState {
     pub(crate) spec: QueueSpec,
     pub(crate) messages: Vec<QueuedMessage>,
     pub(crate) deduplication: BTreeMap<String, (Timestamp, String)>,
-    /// Every message is stored twice, as at-least-once delivery allows.
-    pub(crate) duplicates: bool,
+    /// One message in so many is stored twice, as at-least-once delivery allows; 0 for none.
+    pub(crate) twice_in: u64,
+    /// How many messages were sent.
+    sent: u64,
 }
 
 impl QueueSpec {
@@ -135,7 +137,7 @@ pub(crate) fn queue_id(queue: &str) -> String {
 
 impl QueueState {
     pub(crate) fn new(spec: QueueSpec) -> Self {
-        Self { spec, messages: Vec::new(), deduplication: BTreeMap::new(), duplicates: false }
+        Self { spec, messages: Vec::new(), deduplication: BTreeMap::new(), twice_in: 0, sent: 0 }
     }
 
     /// Stores a message; the id of the first one when it repeats a deduplication id within the window.
@@ -167,7 +169,9 @@ impl QueueState {
             receipt_handle: None,
             received_at: None,
         };
-        if (self.duplicates || twice) && !self.spec.fifo() {
+        self.sent += 1;
+        let duplicated = self.twice_in > 0 && self.sent.is_multiple_of(self.twice_in);
+        if (duplicated || twice) && !self.spec.fifo() {
             self.messages.push(stored.clone());
         }
         self.messages.push(stored);

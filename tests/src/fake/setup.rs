@@ -220,10 +220,10 @@ impl FakeAws {
         self.lock().queues.remove(&queue_id(queue));
     }
 
-    /// Delivers every later message of a standard queue twice, as "at least once" allows.
-    pub fn duplicate_messages(&self, queue: &str) {
+    /// Delivers one in `one_in` of the later messages of a standard queue twice, as "at least once" allows.
+    pub fn duplicate_messages(&self, queue: &str, one_in: u64) {
         match self.lock().queues.get_mut(&queue_id(queue)) {
-            Some(state) => state.duplicates = true,
+            Some(state) => state.twice_in = one_in,
             None => misuse("queue", queue),
         }
     }

@@ -70,6 +70,10 @@ impl<'a, S: ObjectStore, Q: Queue> Holds<'a, S, Q> {
     /// Asks whether work on intent `n` may begin. After the wait of a hold the first who asks takes the try on himself, by
     /// rewriting the hold; the others find its next wait.
     ///
+    /// `again` says that the message that asks was received before: whoever received it died without a word. If it had
+    /// the try, it has it still: each death uses up a receive, and what kills whoever tries it is given up in the end
+    /// instead of waiting behind a hold that it can never disprove.
+    ///
     /// # Errors
     /// When the log fails.
     pub async fn admit(
@@ -77,22 +81,28 @@ impl<'a, S: ObjectStore, Q: Queue> Holds<'a, S, Q> {
         delivery: &str,
         n: u64,
         work: Work,
+        again: bool,
         now: Timestamp,
     ) -> Result<Admission, LedgerError> {
-        let mut met = Vec::new();
+        let (mut met, mut claimed_before) = (Vec::new(), false);
         for resource in self.names(delivery).await? {
             if !work.is_gated_by(&resource, n) {
                 continue;
             }
             let key = keys::hold(delivery, &resource);
             let Some((hold, etag)) = self.ledger.read::<Hold>(&key).await? else { continue };
-            if hold.not_before > now || clock::has_run_out(&hold, now) {
+            let run_out = clock::has_run_out(&hold, now);
+            if again && hold.n == n && hold.not_before > now && !run_out {
+                claimed_before = true;
+                continue;
+            }
+            if hold.not_before > now || run_out {
                 return Ok(Admission::Gated { until: hold.not_before.max(now) });
             }
             met.push((key, hold, etag));
         }
         if met.is_empty() {
-            return Ok(Admission::Free);
+            return Ok(if claimed_before { Admission::Probe } else { Admission::Free });
         }
         // In the order of their names, as all others do: who loses one loses the first.
         for (key, hold, etag) in &met {
