@@ -4,6 +4,7 @@
 //! is greater than this build's is refused, never guessed at.
 
 mod commit;
+mod compression;
 mod identities;
 mod outcome;
 mod schedule;
@@ -129,7 +130,7 @@ impl Intent {
 pub fn encode(key: &str, value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
     let failed = |message: String| RecordError { key: key.to_owned(), message };
     let json = serde_json::to_vec(value).map_err(|error| failed(error.to_string()))?;
-    zstd::bulk::compress(&json, 3).map_err(|error| failed(error.to_string()))
+    compression::compress(&json).map_err(|error| failed(error.to_string()))
 }
 
 /// Reads a record.
@@ -142,24 +143,12 @@ pub fn decode<T: DeserializeOwned>(key: &str, body: &[u8]) -> Result<T, RecordEr
         version: u32,
     }
     let failed = |message: String| RecordError { key: key.to_owned(), message };
-    let json = decompress(body).map_err(failed)?;
+    let json = compression::decompress(body, MAX_JSON_BYTES).map_err(|error| failed(error.to_string()))?;
     let Version { version } = serde_json::from_slice(&json).map_err(|error| failed(error.to_string()))?;
     if version != FORMAT {
         return Err(failed(format!("form {version}, this build reads form {FORMAT}")));
     }
     serde_json::from_slice(&json).map_err(|error| failed(error.to_string()))
-}
-
-fn decompress(body: &[u8]) -> Result<Vec<u8>, String> {
-    use std::io::Read as _;
-    let decoder = zstd::stream::read::Decoder::new(body).map_err(|error| error.to_string())?;
-    let mut json = Vec::new();
-    let limit = MAX_JSON_BYTES as u64;
-    decoder.take(limit + 1).read_to_end(&mut json).map_err(|error| error.to_string())?;
-    if json.len() as u64 > limit {
-        return Err(format!("larger than {limit} bytes"));
-    }
-    Ok(json)
 }
 
 #[cfg(test)]

@@ -155,6 +155,15 @@ impl BucketState {
         }
     }
 
+    /// The objects on top of all keys with this prefix, in key order.
+    pub(crate) fn current_below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a StoredObject> {
+        let below = self.keys.range(prefix.to_owned()..).take_while(move |(key, _)| key.starts_with(prefix));
+        below.filter_map(|(_, history)| match history.last()? {
+            Version::Object(object) => Some(object.as_ref()),
+            Version::DeleteMarker(_) => None,
+        })
+    }
+
     pub(crate) fn current_mut(&mut self, key: &str) -> Option<&mut StoredObject> {
         match self.keys.get_mut(key)?.last_mut()? {
             Version::Object(object) => Some(object),

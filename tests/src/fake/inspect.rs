@@ -20,13 +20,14 @@ impl FakeAws {
     pub fn objects(&self, bucket: &str, prefix: &str) -> Vec<StoredObject> {
         let world = self.lock();
         let Some(state) = world.buckets.get(bucket) else { return Vec::new() };
-        let keys = state.keys.keys().filter(|key| key.starts_with(prefix));
-        keys.filter_map(|key| state.current(key).cloned()).collect()
+        state.current_below(prefix).cloned().collect()
     }
 
     /// The keys below a prefix, in order.
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
-        self.objects(bucket, prefix).into_iter().map(|object| object.key).collect()
+        let world = self.lock();
+        let Some(state) = world.buckets.get(bucket) else { return Vec::new() };
+        state.current_below(prefix).map(|object| object.key.clone()).collect()
     }
 
     /// The history of a key, oldest first.

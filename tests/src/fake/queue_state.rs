@@ -313,6 +313,9 @@ impl World {
     pub(crate) fn receive(&mut self, queue: &str, max: usize) -> Vec<QueuedMessage> {
         let (receipt, now) = (self.tick(), self.now());
         let Some(state) = self.queues.get_mut(&queue_id(queue)) else { return Vec::new() };
+        if state.messages.iter().all(|message| message.visible_at > now) {
+            return Vec::new();
+        }
         let (received, dead) = state.take(max.min(10), now, receipt);
         let (arn, target) = (state.spec.arn(), state.spec.dead_letter.clone());
         if let Some(target) = target.and_then(|(url, _)| self.queues.get_mut(&queue_id(&url))) {
