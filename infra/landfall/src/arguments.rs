@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Schema,
     /// Merge local files with the engine alone, without AWS
     Convert(Convert),
+    /// Propose a contract that holds all records of local files
+    Infer(Infer),
     /// Deliver local files through the whole chain, in an embedded AWS
     Local(Local),
     /// Count again what a run of `local` staged and delivered
@@ -63,6 +65,16 @@ pub(crate) struct Convert {
     /// The time in file names and metadata (RFC 3339) instead of now: the same input then gives the same bytes
     #[arg(long, value_name = "TIME")]
     pub(crate) file_time: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Infer {
+    /// All files below this folder are read: JSON lines, plain, gzip or zstd
+    #[arg(long, value_name = "DIR")]
+    pub(crate) input: PathBuf,
+    /// Columns that every record has a value for may not be null
+    #[arg(long)]
+    pub(crate) required: bool,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod demo;
 mod documents;
 mod error;
 mod files;
+mod infer;
 mod kill_test;
 mod local;
 mod log;
@@ -49,6 +50,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Validate(arguments) => documents::validate(&screen, &arguments.documents),
         Command::Schema => documents::schema(&screen),
         Command::Convert(arguments) => convert::command(&screen, &arguments),
+        Command::Infer(arguments) => infer::command(&screen, &arguments),
         Command::Local(arguments) => local::command(&screen, &arguments).await,
         Command::Verify(arguments) => local::verify_command(&screen, &arguments).await,
         Command::Demo(arguments) => demo::command(&screen, &arguments).await,

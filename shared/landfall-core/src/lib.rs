@@ -4,6 +4,7 @@
 //! the workspace depends on this one, and it depends on none of them.
 
 pub mod audit;
+pub mod column_name;
 pub mod config_source;
 pub mod contract;
 pub mod data_type;

@@ -155,6 +155,14 @@ impl<'a> Digits<'a> {
     }
 }
 
+/// How many digits a number has before its decimal point and after it, written without an exponent and without zeros that
+/// say nothing.
+pub(crate) fn digits(literal: &[u8]) -> (i64, i64) {
+    let digits = Digits::of(literal);
+    let whole = as_i64(digits.significant).saturating_add(digits.shift);
+    (whole.max(0), digits.shift.saturating_neg().max(0))
+}
+
 /// A number literal times ten to the power of `scale`, exactly.
 pub(crate) fn decimal(literal: &[u8], precision: u8, scale: u8) -> Result<i128, Refusal> {
     let digits = Digits::of(literal);

@@ -6,6 +6,7 @@ mod codecs;
 mod cutting;
 mod determinism;
 mod footer;
+mod infer;
 mod isolation;
 mod kit;
 mod records;

@@ -1,0 +1,149 @@
+//! A contract proposed from data: what all records of all inputs have in common, so that each of them fits.
+//!
+//! The proposal does not depend on the order of the inputs, but for the order of its columns: those of the first record
+//! come first. What does not fit one type is kept as `json`, which holds any value as its text: nothing is guessed at.
+
+mod propose;
+mod shape;
+
+use landfall_core::contract::{Column, DuplicateKeys};
+
+use crate::decode::Decoder;
+use crate::document::check_document;
+use crate::fault::Position;
+use crate::json::Cursor;
+use crate::lines::Lines;
+use crate::merge::Stop;
+use shape::Shape;
+
+/// What is known of the records that were seen.
+#[derive(Debug)]
+pub struct Inference {
+    records: Shape,
+    input: Option<Input>,
+    refused: u64,
+    first_refused: Option<Refused>,
+}
+
+/// A line, or the rest of an input, that is no JSON record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Where.
+    pub position: Position,
+    /// Why. Holds no content.
+    pub detail: String,
+}
+
+#[derive(Debug)]
+struct Input {
+    decoder: Decoder,
+    lines: Lines,
+    /// Set when the input cannot be read further.
+    over: bool,
+}
+
+impl Default for Inference {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inference {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self { records: Shape::default(), input: None, refused: 0, first_refused: None }
+    }
+
+    /// Begins the next input.
+    pub fn begin_input(&mut self) {
+        self.input = Some(Input { decoder: Decoder::new(), lines: Lines::new(), over: false });
+    }
+
+    /// Takes the next bytes of the input, as they are staged: plain, gzip or zstd.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let Self { records, input, refused, first_refused } = self;
+        let Some(Input { decoder, lines, over }) = input.as_mut().filter(|input| !input.over) else { return };
+        let mut seen = Seen { records, refused, first_refused };
+        let done = decoder.push(bytes, &mut |bytes| lines.push(bytes, &mut |line, at| seen.line(line, at)));
+        if let Err(stop) = done {
+            seen.stopped(stop);
+            *over = true;
+        }
+    }
+
+    /// Ends the input.
+    pub fn end_input(&mut self) {
+        let Self { records, input, refused, first_refused } = self;
+        let Some(Input { mut decoder, mut lines, .. }) = input.take().filter(|input| !input.over) else {
+            return;
+        };
+        let mut seen = Seen { records, refused, first_refused };
+        let done = decoder
+            .finish(&mut |bytes| lines.push(bytes, &mut |line, at| seen.line(line, at)))
+            .and_then(|()| lines.finish(&mut |line, at| seen.line(line, at)));
+        if let Err(stop) = done {
+            seen.stopped(stop);
+        }
+    }
+
+    /// How many lines were no JSON records, or inputs no such lines, and left out; and the first of the last input that had
+    /// any, since the last call.
+    pub fn take_refused(&mut self) -> (u64, Option<Refused>) {
+        (std::mem::take(&mut self.refused), self.first_refused.take())
+    }
+
+    /// How many records were seen.
+    pub fn records(&self) -> u64 {
+        self.records.objects()
+    }
+
+    /// The columns that hold all records seen. With `required`, those that every record has a value for may not be null.
+    pub fn columns(&self, required: bool) -> Vec<Column> {
+        propose::columns(&self.records, required)
+    }
+}
+
+/// Where the lines of an input go.
+struct Seen<'a> {
+    records: &'a mut Shape,
+    refused: &'a mut u64,
+    first_refused: &'a mut Option<Refused>,
+}
+
+impl Seen<'_> {
+    #[expect(clippy::unnecessary_wraps, reason = "the form of a sink of lines")]
+    fn line(&mut self, line: &[u8], position: Position) -> Result<(), Stop> {
+        if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
+            return Ok(());
+        }
+        // All of it is checked first: a shape has no way back.
+        if let Err(fault) = check_document(line, DuplicateKeys::LastWins) {
+            self.refuse(position, fault.to_string());
+            return Ok(());
+        }
+        let mut cursor = Cursor::new(line);
+        cursor.space();
+        if cursor.peek() == Some(b'{') {
+            // What was checked is read without a fault.
+            let _checked = self.records.see(&mut cursor);
+        } else {
+            self.refuse(position, "no JSON object".to_owned());
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, position: Position, detail: String) {
+        *self.refused += 1;
+        self.first_refused.get_or_insert(Refused { position, detail });
+    }
+
+    fn stopped(&mut self, stop: Stop) {
+        let (detail, position) = match stop {
+            Stop::Quarantine { reason, detail, position } => {
+                (format!("{}: {detail}", reason.as_str()), position)
+            }
+            Stop::Failed(error) => (error.to_string(), None),
+        };
+        self.refuse(position.unwrap_or(Position { line: 1, byte_offset: 0 }), detail);
+    }
+}

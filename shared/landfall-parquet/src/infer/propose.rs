@@ -1,0 +1,112 @@
+//! From shapes to column types.
+
+use landfall_core::column_name::ColumnNames;
+use landfall_core::contract::Column;
+use landfall_core::data_type::{DataType, TimeUnit};
+
+use super::shape::{Numbers, Objects, Shape, Texts};
+
+/// The most digits of a decimal.
+const MOST_DIGITS: i64 = 38;
+/// How deep types nest at most; what is deeper is `json`. One less than the grammar of types takes.
+const DEEPEST: usize = 15;
+/// An object with fewer different keys than this has members, whatever they look like.
+const FEW_KEYS: usize = 100;
+/// Keys are data when an object has, on average, less than one in so many of all that were seen.
+const SPARSE: u64 = 20;
+
+/// A column for each member of the records.
+pub(super) fn columns(records: &Shape, required: bool) -> Vec<Column> {
+    let Some(objects) = &records.objects else { return Vec::new() };
+    let mut names = ColumnNames::default();
+    let column = |(key, shape): &(String, Shape)| {
+        let name = names.give(key);
+        let everywhere = shape.values == objects.count && shape.nulls == 0;
+        Column {
+            from: (name != *key).then(|| key.clone()),
+            name,
+            data_type: data_type(shape, 0),
+            nullable: !(required && everywhere),
+            description: None,
+            format: None,
+            min: None,
+            max: None,
+            min_length: None,
+            max_length: None,
+            pattern: None,
+            one_of: None,
+        }
+    };
+    objects.members.iter().map(column).collect()
+}
+
+/// The narrowest type that holds every value seen; `json` when no other does.
+fn data_type(shape: &Shape, depth: usize) -> DataType {
+    let Shape { bools, numbers, texts, lists, objects, .. } = shape;
+    if depth >= DEEPEST {
+        return DataType::Json;
+    }
+    match (bools, numbers, texts, lists, objects) {
+        (true, None, None, None, None) => DataType::Bool,
+        (false, Some(numbers), None, None, None) => number(*numbers),
+        (false, None, Some(texts), None, None) => text(*texts),
+        (false, None, None, Some(item), None) => list(item, depth),
+        (false, None, None, None, Some(objects)) => object(objects, depth),
+        _ => DataType::Json,
+    }
+}
+
+fn number(numbers: Numbers) -> DataType {
+    let Numbers { int64, uint64, float64, whole, fraction } = numbers;
+    if int64 {
+        return DataType::Int(64);
+    }
+    if uint64 {
+        return DataType::UInt(64);
+    }
+    if float64 {
+        return DataType::Float64;
+    }
+    let precision = (whole + fraction).max(1);
+    match (u8::try_from(precision), u8::try_from(fraction)) {
+        (Ok(precision), Ok(scale)) if i64::from(precision) <= MOST_DIGITS => {
+            DataType::Decimal(precision, scale)
+        }
+        _ => DataType::Json,
+    }
+}
+
+fn text(texts: Texts) -> DataType {
+    match texts {
+        Texts { instants: true, .. } => DataType::Timestamp(TimeUnit::Micros),
+        Texts { dates: true, .. } => DataType::Date,
+        Texts { .. } => DataType::String,
+    }
+}
+
+fn list(item: &Shape, depth: usize) -> DataType {
+    DataType::List(Box::new(data_type(item, depth + 1)))
+}
+
+fn object(objects: &Objects, depth: usize) -> DataType {
+    if let Some(values) = &objects.map {
+        return DataType::Map(Box::new(data_type(values, depth + 1)));
+    }
+    let members = &objects.members;
+    let written: u64 = members.iter().map(|(_, shape)| shape.values).sum();
+    let sparse = written.saturating_mul(SPARSE) < objects.count.saturating_mul(members.len() as u64);
+    if members.len() >= FEW_KEYS && sparse {
+        let mut values = Shape::default();
+        members.iter().for_each(|(_, shape)| values.join(shape.clone()));
+        return DataType::Map(Box::new(data_type(&values, depth + 1)));
+    }
+    let mut names = std::collections::BTreeSet::new();
+    // Readers fold case, and a struct without members cannot be written.
+    if members.is_empty()
+        || !members.iter().all(|(key, _)| !key.is_empty() && names.insert(key.to_lowercase()))
+    {
+        return DataType::Json;
+    }
+    let typed = members.iter().map(|(key, shape)| (key.clone(), data_type(shape, depth + 1)));
+    DataType::Struct(typed.collect())
+}

@@ -1,0 +1,239 @@
+//! What values of one place were like: all kinds of value that were seen there, joined without regard to their order.
+
+use std::collections::HashMap;
+
+use landfall_core::data_type::TimeUnit;
+
+use crate::fault::Checked;
+use crate::json::Cursor;
+use crate::json::text::unescape;
+use crate::{number, time};
+
+/// An object with more different keys than this, over all records, has keys that are data.
+pub(super) const MOST_MEMBERS: usize = 2_000;
+
+/// All values seen at one place.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shape {
+    pub(super) values: u64,
+    pub(super) nulls: u64,
+    pub(super) bools: bool,
+    pub(super) numbers: Option<Numbers>,
+    pub(super) texts: Option<Texts>,
+    pub(super) lists: Option<Box<Shape>>,
+    pub(super) objects: Option<Box<Objects>>,
+}
+
+/// All numbers seen at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbers {
+    /// Every one is an integer literal that fits `int64`, or `uint64`.
+    pub(super) int64: bool,
+    pub(super) uint64: bool,
+    /// Every one enters a float column as itself.
+    pub(super) float64: bool,
+    /// The most digits before and after the decimal point.
+    pub(super) whole: i64,
+    pub(super) fraction: i64,
+}
+
+/// All texts seen at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Texts {
+    /// Every one is a time with an offset (RFC 3339) that microseconds hold.
+    pub(super) instants: bool,
+    /// Every one is a calendar day.
+    pub(super) dates: bool,
+}
+
+/// All objects seen at one place.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Objects {
+    /// How many.
+    pub(super) count: u64,
+    /// Their members, in the order in which they were first seen.
+    pub(super) members: Vec<(String, Shape)>,
+    /// Where each member is. Only looked up, never walked.
+    places: HashMap<String, usize>,
+    /// Set when there were too many different keys: what all their values are like.
+    pub(super) map: Option<Shape>,
+}
+
+impl Shape {
+    /// How many objects were seen.
+    pub(super) fn objects(&self) -> u64 {
+        self.objects.as_ref().map_or(0, |objects| objects.count)
+    }
+
+    /// Looks at the next value, which was checked before.
+    pub(super) fn see(&mut self, cursor: &mut Cursor<'_>) -> Checked<()> {
+        self.values += 1;
+        match cursor.peek() {
+            Some(b'n') => {
+                self.nulls += 1;
+                cursor.literal("null")
+            }
+            Some(b't') => {
+                self.bools = true;
+                cursor.literal("true")
+            }
+            Some(b'f') => {
+                self.bools = true;
+                cursor.literal("false")
+            }
+            Some(b'"') => {
+                let text = cursor.string()?;
+                let mut bytes = Vec::new();
+                unescape(cursor.slice(text.start, text.end), &mut bytes);
+                let seen = Texts::of(&bytes);
+                self.texts = Some(self.texts.map_or(seen, |texts| texts.join(seen)));
+                Ok(())
+            }
+            Some(b'[') => {
+                let item = self.lists.get_or_insert_default();
+                cursor.enter()?;
+                cursor.space();
+                if cursor.accept(b']') {
+                    cursor.leave();
+                    return Ok(());
+                }
+                loop {
+                    item.see(cursor)?;
+                    if !cursor.another(b']', "expected `,` or `]`")? {
+                        return Ok(());
+                    }
+                }
+            }
+            Some(b'{') => self.objects.get_or_insert_default().see(cursor),
+            _ => {
+                let number = cursor.number()?;
+                let seen = Numbers::of(cursor.slice(number.start, number.end), number.integer);
+                self.numbers = Some(self.numbers.map_or(seen, |numbers| numbers.join(seen)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes what another place has seen as seen here.
+    pub(super) fn join(&mut self, other: Self) {
+        self.values += other.values;
+        self.nulls += other.nulls;
+        self.bools |= other.bools;
+        if let Some(seen) = other.numbers {
+            self.numbers = Some(self.numbers.map_or(seen, |numbers| numbers.join(seen)));
+        }
+        if let Some(seen) = other.texts {
+            self.texts = Some(self.texts.map_or(seen, |texts| texts.join(seen)));
+        }
+        if let Some(seen) = other.lists {
+            self.lists.get_or_insert_default().join(*seen);
+        }
+        if let Some(seen) = other.objects {
+            self.objects.get_or_insert_default().join(*seen);
+        }
+    }
+}
+
+impl Numbers {
+    fn of(literal: &[u8], integer: bool) -> Self {
+        let (whole, fraction) = number::digits(literal);
+        Self {
+            int64: integer && number::signed(literal, 64).is_ok(),
+            uint64: integer && number::unsigned(literal, 64).is_ok(),
+            float64: number::float64(literal, integer).is_ok(),
+            whole,
+            fraction,
+        }
+    }
+
+    fn join(self, other: Self) -> Self {
+        Self {
+            int64: self.int64 && other.int64,
+            uint64: self.uint64 && other.uint64,
+            float64: self.float64 && other.float64,
+            whole: self.whole.max(other.whole),
+            fraction: self.fraction.max(other.fraction),
+        }
+    }
+}
+
+impl Texts {
+    fn of(text: &[u8]) -> Self {
+        Self {
+            instants: time::timestamp(text, TimeUnit::Micros, true).is_ok(),
+            dates: time::date(text).is_ok(),
+        }
+    }
+
+    fn join(self, other: Self) -> Self {
+        Self { instants: self.instants && other.instants, dates: self.dates && other.dates }
+    }
+}
+
+impl Objects {
+    fn see(&mut self, cursor: &mut Cursor<'_>) -> Checked<()> {
+        self.count += 1;
+        cursor.enter()?;
+        cursor.space();
+        if cursor.accept(b'}') {
+            cursor.leave();
+            return Ok(());
+        }
+        loop {
+            let key = cursor.string()?;
+            let mut bytes = Vec::new();
+            unescape(cursor.slice(key.start, key.end), &mut bytes);
+            cursor.space();
+            cursor.expect(b':', "expected `:`")?;
+            cursor.space();
+            self.member(String::from_utf8_lossy(&bytes).into_owned()).see(cursor)?;
+            if !cursor.another(b'}', "expected `,` or `}`")? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The shape of a member.
+    fn member(&mut self, key: String) -> &mut Shape {
+        if self.map.is_none() && !self.places.contains_key(&key) && self.members.len() >= MOST_MEMBERS {
+            self.map = Some(self.joined_members());
+            (self.members, self.places) = (Vec::new(), HashMap::new());
+        }
+        if self.map.is_some() {
+            return self.map.get_or_insert_default();
+        }
+        let next = self.members.len();
+        let place = *self.places.entry(key.clone()).or_insert(next);
+        if place == next {
+            self.members.push((key, Shape::default()));
+        }
+        match self.members.get_mut(place) {
+            Some((_, shape)) => shape,
+            // Never: every place is one of the list.
+            None => self.map.get_or_insert_default(),
+        }
+    }
+
+    /// What all members together were like; they are taken out.
+    fn joined_members(&mut self) -> Shape {
+        let mut joined = Shape::default();
+        for (_, shape) in self.members.drain(..) {
+            joined.join(shape);
+        }
+        joined
+    }
+
+    fn join(&mut self, other: Self) {
+        self.count += other.count;
+        for (key, shape) in other.members {
+            self.member(key).join(shape);
+        }
+        if let Some(seen) = other.map {
+            let joined = self.joined_members();
+            self.places.clear();
+            let map = self.map.get_or_insert_default();
+            map.join(joined);
+            map.join(seen);
+        }
+    }
+}
