@@ -14,13 +14,13 @@ pub(crate) fn table(glue: &GlueTable, pin: &PinnedConfig) -> CatalogTable {
         location: format!("s3://{}/{}", pin.bucket, pin.prefix),
         columns: pin
             .contract
-            .columns
-            .iter()
+            .file_columns()
+            .into_iter()
             .map(|column| CatalogColumn {
                 // Glue folds names to lower case: compare and register them so.
                 name: column.name.to_ascii_lowercase(),
                 hive_type: column.data_type.hive(),
-                comment: column.description.clone(),
+                comment: column.description,
             })
             .collect(),
         partition_keys: pin

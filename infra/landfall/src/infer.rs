@@ -62,6 +62,7 @@ pub(crate) fn command(screen: &Screen, arguments: &arguments::Infer) -> Result<F
             unknown_fields: UnknownFields::default(),
             duplicate_keys: DuplicateKeys::default(),
             columns,
+            tracking: None,
         },
     };
     let text = toml::to_string(&proposal).map_err(|error| CommandError::Input(error.to_string()))?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data_type::DataType;
+use crate::data_type::{DataType, TimeUnit};
 
 /// The schema of a dataset and what to do with a record that breaks it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -22,6 +22,85 @@ pub struct Contract {
     /// The columns, in file order.
     #[serde(rename = "column")]
     pub columns: Vec<Column>,
+    /// Columns that landfall fills, behind all others; none when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking: Option<Tracking>,
+}
+
+/// The column that keeps what the others cannot hold, under [`ViolationPolicy::Rescue`]: `{"member": value}`, or null.
+pub const RESCUED: &str = "_rescued";
+
+/// Columns that say where a row comes from, so that a client can tell runs apart and find the newest form of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tracking {
+    /// What their names begin with.
+    #[serde(default = "Tracking::default_prefix")]
+    pub prefix: String,
+    /// The columns that tell one record from another, none of which may be null. Without them a record's whole text does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
+    /// The boolean column in which the source marks what it has deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<String>,
+}
+
+impl Tracking {
+    /// The prefix when a document names none.
+    pub fn default_prefix() -> String {
+        "_landfall_".to_owned()
+    }
+
+    /// Its columns, in file order: when the batch was planned (UTC), whether the source deleted the record, the record's
+    /// place in the batch from 1, the SHA-256 of its key in hex, the id of the job.
+    pub fn columns(&self) -> [Column; 5] {
+        let column = |name: &str, data_type: DataType, description: &str| Column {
+            name: format!("{}{name}", self.prefix),
+            from: None,
+            data_type,
+            nullable: false,
+            description: Some(description.to_owned()),
+            format: None,
+            min: None,
+            max: None,
+            min_length: None,
+            max_length: None,
+            pattern: None,
+            one_of: None,
+        };
+        [
+            column("synced", DataType::Timestamp(TimeUnit::Micros), "When the batch was planned (UTC)"),
+            column("deleted", DataType::Bool, "Whether the source has deleted the record"),
+            column("index", DataType::Int(64), "The place of the record in its batch, from 1"),
+            column("id", DataType::String, "SHA-256 of the record's key, in hex"),
+            column("job_id", DataType::String, "The job that delivered the record"),
+        ]
+    }
+}
+
+impl Contract {
+    /// All columns of the files: those of the contract, then [`RESCUED`] and those of [`Tracking`], where it asks for them.
+    pub fn file_columns(&self) -> Vec<Column> {
+        let mut columns = self.columns.clone();
+        if self.on_violation == ViolationPolicy::Rescue {
+            columns.push(Column {
+                name: RESCUED.to_owned(),
+                from: None,
+                data_type: DataType::Json,
+                nullable: true,
+                description: Some("What the other columns could not hold, by member".to_owned()),
+                format: None,
+                min: None,
+                max: None,
+                min_length: None,
+                max_length: None,
+                pattern: None,
+                one_of: None,
+            });
+        }
+        columns.extend(self.tracking.iter().flat_map(Tracking::columns));
+        columns
+    }
 }
 
 /// What happens to a record the contract cannot hold.
@@ -33,6 +112,9 @@ pub enum ViolationPolicy {
     /// The record is quarantined with its reason and position; its neighbours are delivered.
     #[default]
     QuarantineRow,
+    /// Members that no column holds are kept in the column [`RESCUED`], and the column they were meant for is null. What
+    /// cannot be kept so (text that is no JSON, a value missing where null is not allowed) is quarantined as a row.
+    Rescue,
 }
 
 /// What happens to members the contract does not name.

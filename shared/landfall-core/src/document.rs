@@ -19,6 +19,7 @@ mod rules;
 mod schema;
 mod section;
 mod suggest;
+mod tracking;
 
 use std::fmt;
 

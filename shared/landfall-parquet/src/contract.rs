@@ -25,6 +25,8 @@ pub struct ContractError {
 #[derive(Debug, Clone)]
 pub struct CompiledContract {
     columns: Vec<(Column, Option<Rules>)>,
+    /// Those that landfall fills.
+    given: Vec<Column>,
     schema: SchemaRef,
     pub(crate) version: u32,
     pub(crate) on_violation: ViolationPolicy,
@@ -59,6 +61,7 @@ impl CompiledContract {
         }
         Ok(Self {
             columns,
+            given: contract.file_columns().split_off(contract.columns.len()),
             schema: Arc::new(arrow_schema(contract)),
             version: contract.version,
             on_violation: contract.on_violation,
@@ -78,7 +81,11 @@ impl CompiledContract {
             let node = Node::new(&column.data_type, column.format.unwrap_or(TimeFormat::Iso));
             Field::new(&column.name, column.source_name(), node, column.nullable, rules.clone())
         });
-        StructNode::new(fields.collect())
+        let given = self
+            .given
+            .iter()
+            .map(|column| Field::given(&column.name, Node::new(&column.data_type, TimeFormat::Iso)));
+        StructNode::new(fields.chain(given).collect())
     }
 
     /// The index and type of a column.

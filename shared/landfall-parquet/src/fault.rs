@@ -75,6 +75,29 @@ impl ViolationCode {
 }
 
 impl ViolationCode {
+    /// Whether one value is wrong for its column, in a record that is sound JSON.
+    pub(crate) fn is_of_value(self) -> bool {
+        match self {
+            Self::UnknownField
+            | Self::WrongType
+            | Self::InvalidFormat
+            | Self::Inexact
+            | Self::OutOfRange
+            | Self::TooShort
+            | Self::TooLong
+            | Self::PatternMismatch
+            | Self::NotInEnum => true,
+            Self::InvalidUtf8
+            | Self::InvalidJson
+            | Self::TooDeep
+            | Self::NotAnObject
+            | Self::DuplicateKey
+            | Self::MissingValue
+            | Self::RowTooLarge
+            | Self::PartitionTooLong => false,
+        }
+    }
+
     /// The column of a fault, as far as its name is the contract's and not the record's.
     pub(crate) fn contract_column(self, column: Option<&str>) -> Option<&str> {
         column.filter(|_| self != Self::UnknownField)

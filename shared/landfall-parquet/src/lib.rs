@@ -28,6 +28,7 @@ mod document;
 mod fault;
 mod files;
 mod footer;
+mod given;
 mod infer;
 mod json;
 pub mod limits;

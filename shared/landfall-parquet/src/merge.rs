@@ -38,6 +38,7 @@ pub struct Merge {
     input: Option<Input>,
     rejected: Vec<RejectedRow>,
     rows: u64,
+    rescued: u64,
     decoded_bytes: u64,
     /// Set when the merge ended, in whatever way.
     over: bool,
@@ -61,7 +62,15 @@ impl Merge {
     pub fn new(spec: MergeSpec) -> Result<Self, MergeError> {
         let contract = CompiledContract::new(&spec.config.contract)?;
         let stage = Stage::new(spec, contract)?;
-        Ok(Self { stage, input: None, rejected: Vec::new(), rows: 0, decoded_bytes: 0, over: false })
+        Ok(Self {
+            stage,
+            input: None,
+            rejected: Vec::new(),
+            rows: 0,
+            rescued: 0,
+            decoded_bytes: 0,
+            over: false,
+        })
     }
 
     /// Begins the next input.
@@ -75,7 +84,7 @@ impl Merge {
         self.input = Some(Input {
             decoder: Decoder::new(),
             lines: Lines::new(),
-            rows: self.stage.begin(input),
+            rows: self.stage.begin(input, self.rows),
             settled: None,
         });
         Ok(())
@@ -130,6 +139,7 @@ impl Merge {
         }
         self.rejected.append(&mut input.rows.rejected);
         self.rows += input.rows.accepted;
+        self.rescued += input.rows.rescued;
         let (rows, rejected) = (input.rows.accepted, input.rows.rejected_count);
         if let Err(error) = self.stage.boundary() {
             self.over = true;
@@ -190,6 +200,11 @@ impl Merge {
     /// Rows accepted, of all inputs that ended.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Rows accepted of which something was rescued ([`landfall_core::contract::ViolationPolicy::Rescue`]).
+    pub fn rescued(&self) -> u64 {
+        self.rescued
     }
 
     /// Writes what waits and ends all files.

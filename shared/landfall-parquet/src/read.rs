@@ -2,11 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use landfall_core::contract::{DuplicateKeys, TimeFormat, UnknownFields};
+use landfall_core::contract::{DuplicateKeys, TimeFormat, UnknownFields, ViolationPolicy};
 use landfall_core::data_type::TimeUnit;
 
 use crate::column::{Field, Flat, ListNode, MapNode, Node, StructNode, Texts};
+use crate::contract::CompiledContract;
 use crate::fault::{Checked, Fault, ViolationCode};
+use crate::given::Given;
 use crate::json::keys::skip_value;
 use crate::json::text::unescape;
 use crate::json::{Cursor, Keys, Number, Text, blank_duplicates};
@@ -21,6 +23,7 @@ const KEPT_SCRATCH: usize = 1024 * 1024;
 pub(crate) struct RecordReader {
     context: Context,
     duplicate_keys: DuplicateKeys,
+    given: Given,
     /// What a record costs before its lists and texts.
     record_bytes: u64,
 }
@@ -33,25 +36,41 @@ struct Context {
     keys: Keys,
     /// A key or text without its escapes.
     scratch: Vec<u8>,
+    /// Whether members of the record that no column holds are kept.
+    rescues: bool,
+    /// Those of this record: the inside of a JSON object.
+    rescued: Vec<u8>,
 }
 
 impl RecordReader {
-    pub(crate) fn new(records: &StructNode, unknown: UnknownFields, duplicate_keys: DuplicateKeys) -> Self {
-        let context = Context { unknown, keys: Keys::default(), scratch: Vec::new() };
-        Self { context, duplicate_keys, record_bytes: records.slot_bytes() }
+    pub(crate) fn new(records: &StructNode, contract: &CompiledContract, given: Given) -> Self {
+        let context = Context {
+            unknown: contract.unknown_fields,
+            keys: Keys::default(),
+            scratch: Vec::new(),
+            rescues: contract.on_violation == ViolationPolicy::Rescue,
+            rescued: Vec::new(),
+        };
+        let duplicate_keys = contract.duplicate_keys;
+        Self { context, duplicate_keys, given, record_bytes: records.slot_bytes() }
     }
 
-    /// Appends the record of one line; answers what it weighs: about the bytes its columns take. A faulty record leaves
-    /// nothing behind.
-    pub(crate) fn read(&mut self, line: &[u8], records: &mut StructNode) -> Checked<u64> {
+    /// Whether something of the record that was read last was rescued.
+    pub(crate) fn has_rescued(&self) -> bool {
+        !self.context.rescued.is_empty()
+    }
+
+    /// Appends the record of one line, the job's `number`th; answers what it weighs: about the bytes its columns take. A
+    /// faulty record leaves nothing behind.
+    pub(crate) fn read(&mut self, line: &[u8], number: u64, records: &mut StructNode) -> Checked<u64> {
         let length = records.len();
-        self.attempt(line, records).or_else(|fault| {
+        self.attempt(line, number, records).or_else(|fault| {
             records.truncate(length);
-            self.explain(line, records, fault)
+            self.explain(line, number, records, fault)
         })
     }
 
-    fn attempt(&mut self, line: &[u8], records: &mut StructNode) -> Checked<u64> {
+    fn attempt(&mut self, line: &[u8], number: u64, records: &mut StructNode) -> Checked<u64> {
         if let Err(error) = std::str::from_utf8(line) {
             return Err(Fault::new(ViolationCode::InvalidUtf8, error.valid_up_to(), "the line is not UTF-8"));
         }
@@ -63,8 +82,10 @@ impl RecordReader {
         if cursor.peek() != Some(b'{') {
             return Err(Fault::new(ViolationCode::NotAnObject, cursor.at, "expected an object"));
         }
-        members(&mut cursor, records, &mut self.context)?;
+        self.context.rescued.clear();
+        members::<true>(&mut cursor, records, &mut self.context)?;
         cursor.end()?;
+        self.given.fill(records, &self.context.rescued, line, number);
         let lists = self.context.keys.spent();
         Ok(self.record_bytes.saturating_add(lists).saturating_add(line.len() as u64))
     }
@@ -72,22 +93,34 @@ impl RecordReader {
     /// What a refused line is refused for: a line that is not JSON is that, whatever else is wrong with it; and where the
     /// last of equal keys counts, the line is read again without the others.
     #[cold]
-    fn explain(&mut self, line: &[u8], records: &mut StructNode, fault: Box<Fault>) -> Checked<u64> {
+    fn explain(
+        &mut self,
+        line: &[u8],
+        number: u64,
+        records: &mut StructNode,
+        fault: Box<Fault>,
+    ) -> Checked<u64> {
         if fault.code == ViolationCode::InvalidUtf8 {
             return Err(fault);
         }
         match (blank_duplicates(line)?, self.duplicate_keys) {
             (Some(copy), DuplicateKeys::LastWins) => {
                 let length = records.len();
-                self.attempt(&copy, records).inspect_err(|_| records.truncate(length))
+                self.attempt(&copy, number, records).inspect_err(|_| records.truncate(length))
             }
             _ => Err(fault),
         }
     }
 }
 
-/// Reads the members of an object into fields; `{` is next.
-fn members(cursor: &mut Cursor<'_>, node: &mut StructNode, context: &mut Context) -> Checked<()> {
+/// Reads the members of an object into fields; `{` is next. Only what is wrong with a member of the `RECORD` itself is
+/// rescued.
+fn members<const RECORD: bool>(
+    cursor: &mut Cursor<'_>,
+    node: &mut StructNode,
+    context: &mut Context,
+) -> Checked<()> {
+    let row = node.len();
     let opened = cursor.at;
     cursor.enter()?;
     cursor.space();
@@ -115,15 +148,29 @@ fn members(cursor: &mut Cursor<'_>, node: &mut StructNode, context: &mut Context
                     );
                 }
                 field.seen = generation;
+                let (place, open) = (cursor.place(), context.keys.begin());
                 if let Err(fault) = read_field(cursor, field, context) {
-                    return Err(fault.within(&field.name));
+                    let fault = fault.within(&field.name);
+                    if !(RECORD && context.rescues && field.nullable && fault.code.is_of_value()) {
+                        return Err(fault);
+                    }
+                    cursor.back_to(place);
+                    context.keys.back_to(open);
+                    field.node.truncate(row);
+                    rescue(cursor, key, context)?;
+                    field.node.push_null();
                 }
             } else {
-                if context.unknown == UnknownFields::Violation {
+                let rescued = RECORD && context.rescues && context.unknown == UnknownFields::Violation;
+                if context.unknown == UnknownFields::Violation && !rescued {
                     return Err(unknown(cursor, key));
                 }
                 context.keys.add(cursor, key)?;
-                skip_value(cursor, &mut context.keys)?;
+                if rescued {
+                    rescue(cursor, key, context)?;
+                } else {
+                    skip_value(cursor, &mut context.keys)?;
+                }
             }
             if !cursor.another(b'}', "expected `,` or `}`")? {
                 break;
@@ -132,7 +179,7 @@ fn members(cursor: &mut Cursor<'_>, node: &mut StructNode, context: &mut Context
         context.keys.end(cursor, mark)?;
     }
     if seen < node.fields.len() {
-        for field in node.fields.iter_mut().filter(|field| field.seen != generation) {
+        for field in node.fields.iter_mut().filter(|field| field.seen != generation && !field.given) {
             if !field.nullable {
                 return Err(missing(opened, "the member is missing").within(&field.name));
             }
@@ -140,6 +187,22 @@ fn members(cursor: &mut Cursor<'_>, node: &mut StructNode, context: &mut Context
         }
     }
     node.close();
+    Ok(())
+}
+
+/// Keeps the member whose value is next, as it is written.
+#[cold]
+fn rescue(cursor: &mut Cursor<'_>, key: Text, context: &mut Context) -> Checked<()> {
+    let start = cursor.at;
+    skip_value(cursor, &mut context.keys)?;
+    let rescued = &mut context.rescued;
+    if !rescued.is_empty() {
+        rescued.push(b',');
+    }
+    rescued.push(b'"');
+    rescued.extend_from_slice(cursor.slice(key.start, key.end));
+    rescued.extend_from_slice(b"\":");
+    rescued.extend_from_slice(cursor.slice(start, cursor.at));
     Ok(())
 }
 
@@ -285,7 +348,7 @@ fn value(cursor: &mut Cursor<'_>, node: &mut Node, context: &mut Context) -> Che
         Node::List(list) => elements(cursor, list, context),
         Node::Struct(node) => {
             if cursor.peek() == Some(b'{') {
-                members(cursor, node, context)
+                members::<false>(cursor, node, context)
             } else {
                 Err(wrong_type(cursor, "an object"))
             }

@@ -6,11 +6,11 @@ use arrow_schema::{DataType as ArrowType, Field, Fields, Schema, TimeUnit as Arr
 use landfall_core::contract::Contract;
 use landfall_core::data_type::{DataType, TimeUnit};
 
-/// The arrow schema of a contract: its columns in their order. Lists and maps get the names of the Parquet format
+/// The arrow schema of a contract: the columns of its files in their order. Lists and maps get the names of the Parquet format
 /// (`list.element`, `key_value.key`, `key_value.value`), `json` is text, instants are UTC.
 pub fn arrow_schema(contract: &Contract) -> Schema {
     let fields: Vec<Field> = contract
-        .columns
+        .file_columns()
         .iter()
         .map(|column| Field::new(&column.name, arrow_type(&column.data_type), column.nullable))
         .collect();

@@ -13,6 +13,7 @@ use crate::column::StructNode;
 use crate::contract::CompiledContract;
 use crate::fault::{Fault, Position, QuarantineReason, RejectedRow};
 use crate::files::Files;
+use crate::given::Given;
 use crate::limits;
 use crate::merge::Stop;
 use crate::output::OutputEvent;
@@ -31,7 +32,11 @@ pub(crate) struct Rows {
     mark: usize,
     /// How many partitions earlier inputs have.
     partitions: usize,
+    /// How many rows of the job earlier inputs have.
+    before: u64,
     pub(crate) accepted: u64,
+    /// Of those, how many have a member that was rescued.
+    pub(crate) rescued: u64,
     pub(crate) rejected: Vec<RejectedRow>,
     pub(crate) rejected_count: u64,
     rejected_bytes: u64,
@@ -67,12 +72,13 @@ impl Stage {
     pub(crate) fn new(spec: MergeSpec, contract: CompiledContract) -> Result<Self, MergeError> {
         let mut router = Router::new(&spec, &contract).map_err(MergeError::Spec)?;
         let records = contract.empty_records();
+        let given = Given::new(&spec.config.contract, spec.planned_at, &spec.job_id);
         let target = spec.config.layout.target_bytes;
         let files = Files::new(spec, contract.schema(), contract.version)?;
         router.leave_room(files.longest_name());
         let slice_weight = (target / 32).clamp(4 * 1024, 4 * 1024 * 1024);
         Ok(Self {
-            reader: RecordReader::new(&records, contract.unknown_fields, contract.duplicate_keys),
+            reader: RecordReader::new(&records, &contract, given),
             records,
             // Rows of many partitions are gathered longer, so that each gets a fair batch.
             batch_weight: if router.by_record() { slice_weight * 8 } else { slice_weight },
@@ -87,14 +93,16 @@ impl Stage {
         })
     }
 
-    /// Begins an input: its rows come after those that wait.
-    pub(crate) fn begin(&mut self, input: InputInfo) -> Rows {
+    /// Begins an input: its rows come after those that wait, and after the `before` that the job has so far.
+    pub(crate) fn begin(&mut self, input: InputInfo, before: u64) -> Rows {
         Rows {
             index: input.index,
             key: input.key.into(),
             mark: self.waiting.len(),
             partitions: self.router.begin(),
+            before,
             accepted: 0,
+            rescued: 0,
             rejected: Vec::new(),
             rejected_count: 0,
             rejected_bytes: 0,
@@ -139,7 +147,7 @@ impl Stage {
             return Ok(());
         }
         let before = self.records.len();
-        let routed = match self.reader.read(text, &mut self.records) {
+        let routed = match self.reader.read(text, rows.before + rows.accepted + 1, &mut self.records) {
             Ok(weight) => self.router.route(&self.records).map(|partition| (weight, partition)),
             Err(fault) => Err(Unrouted::Row(fault)),
         };
@@ -151,6 +159,7 @@ impl Stage {
                     *self.partition_weights.entry(partition).or_default() += weight;
                 }
                 rows.accepted += 1;
+                rows.rescued += u64::from(self.reader.has_rescued());
                 rows.weight += weight;
             }
             Err(Unrouted::Row(fault)) => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::bound::{Bound, allowed_value};
 use super::rules;
 use super::section::{Field, Section};
+use super::tracking;
 use crate::contract::{Column, Contract};
 use crate::data_type::{DataType, DataTypeError};
 
@@ -25,6 +26,7 @@ pub(super) fn read(mut section: Section<'_>) -> (Option<Contract>, Option<Vec<Kn
         .sections("column")
         .required()
         .check(|columns| if columns.is_empty() { Err("a contract has at least one column") } else { Ok(()) });
+    let tracking = section.section("tracking");
     section.finish();
 
     let mut known = None;
@@ -37,6 +39,14 @@ pub(super) fn read(mut section: Section<'_>) -> (Option<Contract>, Option<Vec<Kn
         known = Some(names.into_iter().map(of).collect());
         columns = read.into_iter().collect::<Option<Vec<Column>>>();
     }
+    let tracking = match tracking.optional() {
+        Some(None) => Some(None),
+        Some(Some(section)) => tracking::read(section, columns.as_deref()).map(Some),
+        None => None,
+    };
+    if let Some(columns) = &columns {
+        tracking::rescue_is_free(&on_violation, columns);
+    }
     let contract = || {
         Some(Contract {
             version: version.value()?,
@@ -44,6 +54,7 @@ pub(super) fn read(mut section: Section<'_>) -> (Option<Contract>, Option<Vec<Kn
             unknown_fields: unknown_fields.or_default()?,
             duplicate_keys: duplicate_keys.or_default()?,
             columns: columns?,
+            tracking: tracking?,
         })
     };
     (contract(), known)

@@ -89,6 +89,10 @@ pub(super) static COLUMN_NAME: TextRule = TextRule::new(
     "^[A-Za-z_][A-Za-z0-9_]{0,254}$",
     "1 to 255 letters, digits and `_`, not beginning with a digit",
 );
+pub(super) static COLUMN_PREFIX: TextRule = TextRule::new(
+    "^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+    "1 to 64 letters, digits and `_`, not beginning with a digit",
+);
 pub(super) static LEVEL_NAME: TextRule = TextRule::new(
     "^[a-z_][a-z0-9_]{0,254}$",
     "1 to 255 lower-case letters, digits and `_`, not beginning with a digit",

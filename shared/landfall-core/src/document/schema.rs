@@ -42,6 +42,8 @@ fn constraints() -> Vec<(&'static str, &'static str, Map<String, Value>)> {
         ("NotifyQueue", "arn", pattern(&rules::QUEUE_ARN)),
         ("Contract", "version", json!({ "minimum": rules::CONTRACT_VERSION.start() })),
         ("Contract", "column", json!({ "minItems": 1 })),
+        ("Tracking", "prefix", pattern(&rules::COLUMN_PREFIX)),
+        ("Tracking", "key", json!({ "uniqueItems": true })),
         ("Column", "name", pattern(&rules::COLUMN_NAME)),
         ("Column", "from", json!({ "minLength": 1 })),
         ("Column", "description", json!({ "maxLength": rules::MAX_DESCRIPTION })),

@@ -130,11 +130,20 @@ pub(crate) struct Field {
     pub(crate) rules: Option<Rules>,
     /// The last struct this member was seen in.
     pub(crate) seen: u64,
+    /// Whether landfall fills it, and no member of the record.
+    pub(crate) given: bool,
 }
 
 impl Field {
     pub(crate) fn new(name: &str, source: &str, node: Node, nullable: bool, rules: Option<Rules>) -> Self {
-        Self { name: name.to_owned(), source: source.as_bytes().into(), node, nullable, rules, seen: 0 }
+        let source = source.as_bytes().into();
+        Self { name: name.to_owned(), source, node, nullable, rules, seen: 0, given: false }
+    }
+
+    /// A column that no member of a record is read into: its key is no UTF-8, which every key of a record is.
+    pub(crate) fn given(name: &str, node: Node) -> Self {
+        let source = [b"\xff", name.as_bytes()].concat().into();
+        Self { name: name.to_owned(), source, node, nullable: true, rules: None, seen: 0, given: true }
     }
 }
 

@@ -37,7 +37,8 @@ pub(super) fn columns(records: &Shape, required: bool) -> Vec<Column> {
             one_of: None,
         }
     };
-    objects.members.iter().map(column).collect()
+    // A document cannot name a member without a name.
+    objects.members.iter().filter(|(key, _)| !key.is_empty()).map(column).collect()
 }
 
 /// The narrowest type that holds every value seen; `json` when no other does.

@@ -87,6 +87,12 @@ impl Keys {
         Mark { keys: self.open.len(), arena: self.arena.len() }
     }
 
+    /// Forgets the keys of objects that were begun after `mark` and not ended.
+    pub(crate) fn back_to(&mut self, mark: Mark) {
+        self.open.truncate(mark.keys);
+        self.arena.truncate(mark.arena);
+    }
+
     /// Notes a key of the innermost object.
     pub(crate) fn add(&mut self, cursor: &Cursor<'_>, key: Text) -> Checked<()> {
         let at = key.start.saturating_sub(1);

@@ -67,6 +67,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Where it is, to come back to by [`Cursor::back_to`].
+    #[inline]
+    pub(crate) fn place(&self) -> (usize, usize) {
+        (self.at, self.depth)
+    }
+
+    /// Goes back to a place.
+    pub(crate) fn back_to(&mut self, (at, depth): (usize, usize)) {
+        (self.at, self.depth) = (at, depth);
+    }
+
     /// Takes `wanted` if it is next.
     #[inline]
     pub(crate) fn accept(&mut self, wanted: u8) -> bool {

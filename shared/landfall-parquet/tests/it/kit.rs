@@ -46,6 +46,7 @@ pub(crate) fn contract(columns: Vec<Column>) -> Contract {
         unknown_fields: UnknownFields::Violation,
         duplicate_keys: DuplicateKeys::Refuse,
         columns,
+        tracking: None,
     }
 }
 

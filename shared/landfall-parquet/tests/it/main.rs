@@ -6,6 +6,7 @@ mod codecs;
 mod cutting;
 mod determinism;
 mod footer;
+mod given;
 mod infer;
 mod isolation;
 mod kit;

@@ -220,3 +220,53 @@ fn levels_of_arrival_and_key_take_what_belongs_to_them() {
         ],
     );
 }
+
+#[test]
+fn tracking_columns_fit_the_contract() {
+    let key = "name = \"id\"\ntype = \"int64\"\nnullable = false\n";
+    let tracked = |tracking: &str, expected: &[&str]| {
+        let tracking = format!("[contract.tracking]\n{tracking}[layout]\n");
+        check(&[("name = \"id\"\ntype = \"int64\"\n", key), ("[layout]\n", &tracking)], expected);
+    };
+    tracked("", &[]);
+    tracked("prefix = \"_x_\"\nkey = [\"id\"]\n", &[]);
+    tracked(
+        "prefix = \"9\"\nkey = [\"none\"]\ndeleted = \"note\"\n",
+        &[
+            "26:10: contract.tracking.prefix: expected 1 to 64 letters, digits and `_`, not beginning with a digit",
+            "27:7: contract.tracking.key: no column has this name",
+            "28:11: contract.tracking.deleted: only a boolean column says whether the source deleted the record",
+        ],
+    );
+    tracked("key = [\"id\", \"id\"]\n", &["26:7: contract.tracking.key: a column stands twice"]);
+    tracked("key = [\"note\"]\n", &["26:7: contract.tracking.key: a column of a key has `nullable = false`"]);
+    tracked("deleted = \"gone\"\n", &["26:11: contract.tracking.deleted: no column has this name"]);
+    tracked("prefx = \"a\"\n", &["26:1: contract.tracking.prefx: unknown key; did you mean `prefix`?"]);
+    check(
+        &[
+            ("name = \"note\"", "name = \"_X_Index\""),
+            ("[layout]\n", "[contract.tracking]\nprefix = \"_x_\"\n[layout]\n"),
+        ],
+        &["25:10: contract.tracking.prefix: with it a tracking column would have the name of another column"],
+    );
+    for kind in ["float64", "json", "list<int64>"] {
+        let column = format!("name = \"id\"\ntype = \"{kind}\"\nnullable = false\n");
+        let text = changed(&[
+            ("name = \"id\"\ntype = \"int64\"\n", &column),
+            ("[layout]\n", "[contract.tracking]\nkey = [\"id\"]\n[layout]\n"),
+        ]);
+        assert_eq!(errors(&text).len(), 1, "{kind}: {:?}", errors(&text));
+    }
+}
+
+#[test]
+fn what_is_rescued_has_a_column_of_its_own() {
+    let rescue = "[contract]\nversion = 1\non_violation = \"rescue\"\n";
+    check(&[("[contract]\nversion = 1\n", rescue)], &[]);
+    check(
+        &[("[contract]\nversion = 1\n", rescue), ("name = \"note\"", "name = \"_RESCUED\"")],
+        &[
+            "15:16: contract.on_violation: the column `_rescued` is what this policy rescues into: name yours otherwise",
+        ],
+    );
+}
