@@ -181,7 +181,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         }
         let intent = self.ledger.intent(id, n).await?;
         let pin = self.ledger.pin(id, &intent.pin).await?;
-        let files = generations::files(self.ledger, &outcome, &records).await?;
+        let files = generations::files(self.ledger, &outcome, &records, publishes).await?;
         let work = Work { delivery, intent, outcome, files, pin, records, standing };
         let done = if standing.expired { self.end_part(&work).await } else { self.close(&work).await };
         match done {
