@@ -2,14 +2,14 @@
 
 use jiff::SignedDuration;
 use landfall_core::audit;
-use landfall_core::operate;
+use landfall_core::operate::{self, Resolution};
 use landfall_core::port::Clock as _;
 use testkit::fake::Fault;
 
 use crate::scene::{Scene, commit_event};
 use crate::staged::{
-    ID, JUDGED_AFTER_SECONDS, LAKE, assert_delivered, assert_sound, by_name, commit, expire, has, merged,
-    one_published,
+    ID, JUDGED_AFTER_SECONDS, LAKE, ROLE, assert_delivered, assert_sound, by_name, commit, consumed_by_name,
+    expire, has, merged, one_published,
 };
 
 async fn redeliver(scene: &Scene) {
@@ -20,6 +20,11 @@ async fn redeliver(scene: &Scene) {
 async fn discard(scene: &Scene) {
     let now = scene.aws.clock().now();
     operate::discard(&scene.ledger(), ID, 1, now).await.expect("it applies");
+}
+
+async fn resolve(scene: &Scene, resolution: Resolution) {
+    let now = scene.aws.clock().now();
+    operate::resolve(&scene.ledger(), ID, 1, 0, resolution, now).await.expect("it applies");
 }
 
 /// Every file that is published is in one receipt, and told of in one notice.
@@ -108,5 +113,40 @@ async fn what_is_found_out_beside_the_end_of_a_part_is_in_a_receipt() {
         assert_eq!(scene.delivered(LAKE).len(), 2);
         assert_told_once(&scene, &format!("seed {seed}")).await;
         assert_sound(&scene).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_up_ends_once_an_operator_resolved_it_though_the_client_is_gone_for_good() {
+    for resolution in [Resolution::Delivered, Resolution::NotDelivered] {
+        for (expires, discard_first) in [(true, true), (true, false), (false, true), (false, false)] {
+            let case = format!("{resolution:?}, expires: {expires}, discarded first: {discard_first}");
+            let (mut scene, _) = merged(&consumed_by_name()).await;
+            scene.aws.faults().on("CopyObject").inject(Fault::CrashAfter);
+            commit(&mut scene).await;
+            scene.unblock();
+            let key = scene.delivered(LAKE).remove(0);
+            scene.aws.delete_object(LAKE, &key);
+            scene.tick_for(120).await;
+            assert_eq!(scene.hold(ID, "intent-1").await.code.as_deref(), Some("possible_duplicate"));
+            scene.aws.remove_role(ROLE);
+            if expires {
+                expire(&scene, 1).await;
+            }
+            if discard_first {
+                discard(&scene).await;
+                scene.tick_for(60).await;
+                assert!(!has(&scene, "closed"), "{case}: nobody knows of the copy");
+                resolve(&scene, resolution).await;
+            } else {
+                resolve(&scene, resolution).await;
+                scene.tick_for(60).await;
+                discard(&scene).await;
+            }
+            scene.tick_for(60).await;
+            assert!(has(&scene, "closed"), "{case}: {:?}", scene.record_names(ID, 1));
+            assert_eq!(scene.staged(), Vec::<String>::new(), "{case}");
+            assert_sound(&scene).await;
+        }
     }
 }
