@@ -71,11 +71,12 @@ async fn a_part_that_is_ended_beside_the_commit_of_the_next_names_its_files_once
         let (mut scene, _) = one_published(&by_name()).await;
         expire(&scene, 1).await;
         let aws = scene.aws.clone();
-        aws.faults().on("PutObject").key("/receipt").inject(Fault::Pause);
+        aws.faults().on("PutObject").key("/receipt").times(2).inject(Fault::Pause);
         let mut ending = Box::pin(scene.begin_committer(commit_event(ID, 1)));
         assert!(aws.run_until_paused(&mut ending).await.is_none(), "it waits at the receipt");
         redeliver(&scene).await;
-        let going_on = scene.begin_committer(commit_event(ID, 1));
+        let mut going_on = Box::pin(scene.begin_committer(commit_event(ID, 1)));
+        assert!(aws.run_until_paused(&mut going_on).await.is_none(), "it waits at a receipt too");
         aws.interleave(seed);
         aws.resume();
         let (ended, gone_on) = futures::join!(ending, going_on);
@@ -84,6 +85,33 @@ async fn a_part_that_is_ended_beside_the_commit_of_the_next_names_its_files_once
         assert_delivered(&scene);
         assert_told_once(&scene, &format!("seed {seed}")).await;
         assert_sound(&scene).await;
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_is_overtaken_by_the_next_part_names_and_closes_nothing_of_it() {
+    let mut number = 0;
+    loop {
+        let (mut scene, _) = merged(&by_name()).await;
+        let aws = scene.aws.clone();
+        aws.faults().at_call(aws.call_count() + number, Fault::Pause);
+        let mut slow = Box::pin(scene.begin_committer(commit_event(ID, 1)));
+        assert!(aws.run_until_paused(&mut slow).await.is_none(), "it waits at call {number}");
+        if has(&scene, "receipt") {
+            // What has its receipt does not expire.
+            assert!(number > 25, "{number} calls");
+            break;
+        }
+        expire(&scene, 1).await;
+        redeliver(&scene).await;
+        scene.tick_for(5).await;
+        aws.resume();
+        slow.await.expect("it answers");
+        scene.tick_for(40).await;
+        assert_delivered(&scene);
+        assert_told_once(&scene, &format!("call {number}")).await;
+        assert_sound(&scene).await;
+        number += 1;
     }
 }
 
