@@ -10,7 +10,11 @@ use crate::staged::{ID, LAKE, ROLE, assert_delivered, by_name, commit, merged};
 
 /// A staged file and an unfinished upload of an execution that died.
 async fn leave(scene: &Scene, prefix: &str) -> (String, String) {
-    let (temp, upload) = (format!("{prefix}dead/00000.parquet"), format!("{prefix}dead/00001.parquet"));
+    leave_of(scene, &format!("{prefix}dead")).await
+}
+
+async fn leave_of(scene: &Scene, execution: &str) -> (String, String) {
+    let (temp, upload) = (format!("{execution}/00000.parquet"), format!("{execution}/00001.parquet"));
     scene.aws.put_object(LAKE, &temp, "half");
     let access = delivery(&by_name()).access();
     let bucket = Bucket { name: LAKE.to_owned(), owner: access.account.clone() };
@@ -32,6 +36,31 @@ async fn what_dead_executions_left_is_gone_when_the_intent_is_closed() {
     commit(&mut scene).await;
     assert_eq!(scene.delivered_ids(LAKE), [0, 1, 2]);
     assert_eq!(scene.temps(LAKE), [temp, upload], "what is another intent's is left to it");
+}
+
+#[tokio::test]
+async fn leftovers_are_removed_however_many_pages_they_fill() {
+    let (mut scene, _) = merged(&by_name()).await;
+    for execution in 0..5 {
+        leave_of(&scene, &format!("{}dead-{execution}", prefix(1))).await;
+    }
+    scene.aws.set_page_size(2);
+    commit(&mut scene).await;
+    assert_delivered(&scene);
+}
+
+#[tokio::test]
+async fn uploads_that_cannot_be_aborted_are_not_listed_for_ever() {
+    let (mut scene, _) = merged(&by_name()).await;
+    for execution in 0..5 {
+        leave_of(&scene, &format!("{}dead-{execution}", prefix(1))).await;
+    }
+    scene.aws.set_page_size(2);
+    scene.aws.deny(ROLE, "s3:AbortMultipartUpload");
+    commit(&mut scene).await;
+    assert!(crate::staged::has(&scene, "closed"));
+    assert_eq!(scene.aws.uploads(LAKE).len(), 5);
+    assert_eq!(scene.aws.calls_of("ListMultipartUploads").len(), 1);
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod multipart;
 mod notices;
 mod observed;
 mod ordered;
+mod overtaken;
 mod parquet_rows;
 mod parts;
 mod pipeline;

@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::message::Message;
-use landfall_core::record::{Closed, FlushReason, Verdict};
+use landfall_core::record::{Closed, FlushReason, PlanReason, Verdict};
 use landfall_lambda::metrics;
 use testkit::fake::Fault;
 
-use crate::scene::{Scene, document, gzip, noise, rows};
+use crate::scene::{Scene, document, gzip, noise, plan_event, rows};
 
 const ID: &str = "acme-rows";
 const LAKE: &str = "acme-lake";
@@ -126,6 +126,40 @@ async fn many_moves_of_the_floor_leave_few_lists_and_forget_nothing() {
     scene.deliver(&[ID]).await;
     assert_eq!(scene.delivered_ids(LAKE), ids(80), "each of them is known");
     assert_eq!(scene.total(&metrics::REPEATED_UPLOADS, Some(ID)), 80);
+}
+
+#[tokio::test]
+async fn a_warm_planner_reads_each_list_of_identities_once() {
+    let mut scene = Scene::new(&[&acme()]);
+    for row in 0..6 {
+        scene.stage(&format!("acme/rows/{row}"), rows(row, 1));
+        scene.deliver(&[ID]).await;
+    }
+    for _ in 0..3 {
+        scene.deliver(&[ID]).await;
+    }
+    let lists = scene.aws.keys("state", &keys::identities_prefix(ID));
+    assert!(lists.len() > 3, "{lists:?}");
+    let reads = || {
+        let mut reads = scene.aws.calls_of("GetObject");
+        reads.retain(|call| call.key.as_ref().is_some_and(|key| lists.contains(key)));
+        reads.len()
+    };
+    assert!(reads() <= lists.len(), "{} reads of {} lists", reads(), lists.len());
+    // Whoever starts cold reads them, and finds the same.
+    let before = reads();
+    let mut warm = scene.begin_compactor(plan_event(ID, PlanReason::Flush));
+    scene.aws.faults().on("ListObjectsV2").key("acme/rows/").inject(Fault::Pause);
+    assert!(scene.aws.run_until_paused(&mut warm).await.is_none());
+    let second = scene.invoke_compactor(plan_event(ID, PlanReason::Flush)).await;
+    assert_eq!(second["batchItemFailures"], serde_json::json!([]), "{second}");
+    assert_eq!(reads(), before + lists.len());
+    scene.aws.resume();
+    warm.await.expect("it answers");
+    scene.stage("acme/rows/3", rows(3, 1));
+    scene.deliver(&[ID]).await;
+    assert_eq!(scene.delivered_ids(LAKE), ids(6), "a repeat is known from memory");
+    assert_eq!(scene.total(&metrics::REPEATED_UPLOADS, Some(ID)), 1);
 }
 
 fn ids(count: i64) -> Vec<i64> {

@@ -217,6 +217,36 @@ async fn a_copy_that_met_a_rebuild_that_cut_otherwise_holds_the_intent() {
 }
 
 #[tokio::test]
+async fn an_intent_whose_files_were_cut_otherwise_ends_when_it_is_given_up() {
+    for expires in [true, false] {
+        let (mut scene, first) = one_published(&by_name()).await;
+        let mut met = Outcome { generation: 2, ..first.clone() };
+        met.files.remove(0);
+        (met.files[0].index, met.files[0].rows, met.files[1].index) = (0, 2, 1);
+        let key = keys::record(ID, 1, RecordName::Outcome(2));
+        scene.ledger().put_once(&key, &met).await.expect("the log takes it");
+        commit(&mut scene).await;
+        assert_eq!(scene.hold(ID, "intent-1").await.code.as_deref(), Some("rebuild_differs"));
+        if expires {
+            expire(&scene, 1).await;
+            commit(&mut scene).await;
+            assert_eq!(scene.notices("acme").len(), 1, "what is published is told of");
+        }
+        let now = scene.aws.clock().now();
+        operate::discard(&scene.ledger(), ID, 1, now).await.expect("it applies");
+        scene.tick_for(5).await;
+        crate::staged::assert_over(&scene);
+        assert_eq!(scene.delivered(LAKE), [first.files[0].key.clone()], "no row twice");
+        let receipt: landfall_core::record::Receipt = scene.record(ID, 1, RecordName::Receipt(1)).await;
+        let named: Vec<(&str, u64)> =
+            receipt.files.iter().map(|file| (file.key.as_str(), file.rows)).collect();
+        assert_eq!(named, [(first.files[0].key.as_str(), 1)], "as it was published");
+        assert_eq!(scene.notices("acme").len(), 1);
+        assert_sound(&scene).await;
+    }
+}
+
+#[tokio::test]
 async fn of_two_rebuilds_one_holds_and_the_other_adopts() {
     let mut most = 0;
     for seed in 0..12 {

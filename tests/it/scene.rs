@@ -23,7 +23,7 @@ use testkit::lambda::Pipeline;
 
 use crate::template;
 #[allow(unused_imports, reason = "the simulation writes documents and records of its own")]
-pub use data::{capabilities, delivery, document, gzip, noise, plan_event, rows};
+pub use data::{capabilities, commit_event, delivery, document, gzip, noise, plan_event, rows};
 use functions::{Answer, Function, Functions, Urls};
 
 /// Timeout of all functions of the scene.
@@ -41,6 +41,7 @@ pub struct Scene {
     pub state: Bucket,
     urls: Urls,
     compactor: Function,
+    committer: Function,
     metrics: MetricsRecorder,
 }
 
@@ -62,7 +63,8 @@ impl Scene {
         let (urls, metrics) = (Urls::create(&aws), MetricsRecorder::default());
         let functions = Functions::new(&aws, &urls, &staging, &state, &metrics, ports);
         let pipe = functions.pipeline(&aws, &urls);
-        let mut scene = Self { pipe, aws, state, urls, compactor: Arc::clone(&functions.compactor), metrics };
+        let (compactor, committer) = (Arc::clone(&functions.compactor), Arc::clone(&functions.committer));
+        let mut scene = Self { pipe, aws, state, urls, compactor, committer, metrics };
         for text in documents {
             scene.configure(text);
             if let Ok(delivery) = document::parse("test.toml", text) {
@@ -75,14 +77,14 @@ impl Scene {
 
     /// A stack whose queues are each served by several invocations at once, interleaved at their calls.
     pub fn racing(documents: &[&str], invocations: usize) -> Self {
-        let Self { aws, pipe, state, urls, compactor, metrics } = Self::new(documents);
-        Self { pipe: pipe.concurrency(invocations), aws, state, urls, compactor, metrics }
+        let scene = Self::new(documents);
+        Self { pipe: scene.pipe.concurrency(invocations), ..scene }
     }
 
     /// A stack whose invocations take time, in seconds by queue (`intake`, `plan`, `work`, `commit`, `notify`), as many of each
     /// at once as the template allows.
     pub fn paced(documents: &[&str], pace: &[(&str, i64)]) -> Self {
-        let Self { aws, mut pipe, state, urls, compactor, metrics } = Self::new(documents);
+        let Self { mut pipe, urls, aws, state, compactor, committer, metrics } = Self::new(documents);
         for (queue, seconds) in pace {
             let (url, parameter) = match *queue {
                 "intake" => (&urls.intake, "IntakeMaximumConcurrency"),
@@ -94,7 +96,7 @@ impl Scene {
             };
             pipe = pipe.pace(url, template::default_of(parameter), SignedDuration::from_secs(*seconds));
         }
-        Self { aws, pipe, state, urls, compactor, metrics }
+        Self { aws, pipe, state, urls, compactor, committer, metrics }
     }
 
     /// Puts a delivery document into the registry, as it is.
@@ -176,6 +178,11 @@ impl Scene {
     /// The same invocation, to be gone on with while others run.
     pub fn begin_compactor(&self, event: Value) -> Answer {
         (self.compactor)(event)
+    }
+
+    /// Gives the committer an event, to be gone on with while others run.
+    pub fn begin_committer(&self, event: Value) -> Answer {
+        (self.committer)(event)
     }
 
     /// Hands a message over as one that failed every time.

@@ -181,8 +181,9 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         }
         let intent = self.ledger.intent(id, n).await?;
         let pin = self.ledger.pin(id, &intent.pin).await?;
-        let files = generations::files(self.ledger, &outcome, &records).await?;
-        let work = Work { delivery, intent, outcome, files, pin, records, standing };
+        let files = generations::files(self.ledger, &outcome, &records, publishes).await?;
+        let mut work = Work { delivery, intent, outcome, files, pin, records, standing };
+        self.end_earlier_parts(&mut work).await?;
         let done = if standing.expired { self.end_part(&work).await } else { self.close(&work).await };
         match done {
             Err(CommitError::Vanished { key, .. }) => {
@@ -388,7 +389,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         Err(out_of_time(work, "too little time is left for another file"))
     }
 
-    async fn send_notify(&self, delivery: &Delivery, n: u64) -> Result<(), CommitError> {
+    /// Asks for the notices of an intent.
+    pub(crate) async fn send_notify(&self, delivery: &Delivery, n: u64) -> Result<(), CommitError> {
         let notify = [Message::notify(&delivery.id, n)];
         Ok(dispatch(self.queue, &self.config.notify_queue, &delivery.tenant, notify).await?)
     }

@@ -170,7 +170,7 @@ impl CommitError {
             Self::RebuildDiffers { n, .. } => named(hold::of_intent(*n), "rebuild_differs"),
             Self::Conflict { n, .. } => named(hold::of_intent(*n), "conflict"),
             Self::DamagedCopy { n, .. } => named(hold::of_intent(*n), "damaged_copy"),
-            Self::PossibleDuplicate { n, .. } => named(hold::of_intent(*n), "possible_duplicate"),
+            Self::PossibleDuplicate { n, .. } => named(hold::of_intent(*n), hold::POSSIBLE_DUPLICATE),
             Self::NoConfiguration { .. } => named("configuration".to_owned(), "no_configuration"),
             Self::Ledger(_) | Self::Own(_) | Self::NotYet { .. } | Self::Vanished { .. } => None,
         }

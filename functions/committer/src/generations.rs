@@ -21,7 +21,8 @@ pub(crate) struct StagedFile {
 }
 
 /// The files of an intent. One that was copied, or may have been, is judged and told of as the generation says that was
-/// copied; all others are those of the highest.
+/// copied; all others are those of the highest. Of an intent of which nothing more is published (`publishes` is false) it does
+/// not matter how those would be cut.
 ///
 /// # Errors
 /// When a record cannot be read; [`CommitError::RebuildDiffers`] when a file of an earlier generation is out and the
@@ -30,6 +31,7 @@ pub(crate) async fn files<S: ObjectStore>(
     ledger: &Ledger<S>,
     outcome: &Outcome,
     records: &BTreeSet<RecordName>,
+    publishes: bool,
 ) -> Result<Vec<StagedFile>, CommitError> {
     let of_highest =
         |entry: &OutcomeFile| StagedFile { entry: entry.clone(), generation: outcome.generation };
@@ -58,7 +60,7 @@ pub(crate) async fn files<S: ObjectStore>(
             }
         };
         // Two executions met: the rows of this file may be in others of the new generation too.
-        if !copied.is_cut_like(outcome) {
+        if publishes && !copied.is_cut_like(outcome) {
             return Err(CommitError::RebuildDiffers {
                 delivery: delivery.to_owned(),
                 n,
@@ -66,9 +68,11 @@ pub(crate) async fn files<S: ObjectStore>(
                 generation: attempt.generation,
             });
         }
-        let entry = copied.files.iter().find(|entry| entry.index == index);
-        if let (Some(file), Some(entry)) = (files.iter_mut().find(|file| file.entry.index == index), entry) {
-            *file = StagedFile { entry: entry.clone(), generation: attempt.generation };
+        let Some(entry) = copied.files.iter().find(|entry| entry.index == index) else { continue };
+        let copied = StagedFile { entry: entry.clone(), generation: attempt.generation };
+        match files.iter_mut().find(|file| file.entry.index == index) {
+            Some(file) => *file = copied,
+            None => files.push(copied),
         }
     }
     Ok(files)

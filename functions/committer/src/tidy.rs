@@ -6,7 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use landfall_core::error::PortError;
 use landfall_core::keys::{self, RecordName};
 use landfall_core::ledger::list_all;
-use landfall_core::port::{Clock, DeleteOutcome, Destinations, ObjectStore, Queue};
+use landfall_core::port::{Bucket, Clock, DeleteOutcome, Destinations, ObjectStore, Queue};
 use landfall_core::record::Verdict;
 
 use crate::commit::{Committing, Work, out_of_time};
@@ -106,17 +106,33 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             }
             Err(error) => left(&error),
         }
-        match client.store.list_uploads(&bucket, &prefix).await {
-            Ok(uploads) => {
-                for upload in &uploads {
-                    if self.deadline.has_time_for(DELETE_MARGIN_SECONDS)
-                        && let Err(error) = client.store.abort_upload(&bucket, upload).await
-                    {
-                        left(&error);
-                    }
+        self.abort_uploads(&client.store, &bucket, &prefix).await;
+    }
+
+    /// Aborts the uploads below a prefix, page by page: what is aborted is not in the next page. Ends when one stays, which
+    /// would be all that further pages show, or when there is no time.
+    async fn abort_uploads<T: ObjectStore>(&self, store: &T, bucket: &Bucket, prefix: &str) {
+        let mut aborted: BTreeSet<String> = BTreeSet::new();
+        loop {
+            let uploads = match store.list_uploads(bucket, prefix).await {
+                Ok(uploads) => uploads,
+                Err(error) => return left(&error),
+            };
+            let mut stays = uploads.is_empty();
+            for upload in uploads {
+                if !self.deadline.has_time_for(DELETE_MARGIN_SECONDS) {
+                    return;
                 }
+                if let Err(error) = store.abort_upload(bucket, &upload).await {
+                    left(&error);
+                    stays = true;
+                }
+                // A part that was under way can outlive the abortion.
+                stays |= !aborted.insert(upload.id);
             }
-            Err(error) => left(&error),
+            if stays {
+                return;
+            }
         }
     }
 }

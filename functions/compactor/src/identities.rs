@@ -4,6 +4,8 @@
 //! into one whenever there are many: the fold is put first, what it holds is deleted after. Between the two a fingerprint
 //! stands twice, which is harmless; it never stands not at all.
 
+use std::sync::Arc;
+
 use futures::StreamExt as _;
 use jiff::{Timestamp, tz::TimeZone};
 use landfall_core::delivery::Delivery;
@@ -12,6 +14,9 @@ use landfall_core::ledger::{Ledger, LedgerError};
 use landfall_core::plan::{DEDUPE_HORIZON, Fingerprint};
 use landfall_core::port::ObjectStore;
 use landfall_core::record::{Identities, Numbers};
+use tokio::sync::Mutex;
+
+use crate::identity_cache::IdentityCache;
 
 /// How many lists are read at once.
 const LISTS_AT_ONCE: usize = 16;
@@ -47,11 +52,13 @@ impl Delivered {
     pub(crate) async fn read<S: ObjectStore>(
         ledger: &Ledger<S>,
         delivery: &Delivery,
+        cache: &Mutex<IdentityCache>,
         now: Timestamp,
     ) -> Result<Self, LedgerError> {
+        cache.lock().await.begin();
         for _ in 0..ROUNDS {
             let lists = list(ledger, delivery, now).await?;
-            if let Some(read) = read_all(ledger, lists).await? {
+            if let Some(read) = read_all(ledger, cache, lists).await? {
                 return Ok(read);
             }
         }
@@ -66,6 +73,7 @@ impl Delivered {
         &mut self,
         ledger: &Ledger<S>,
         delivery: &Delivery,
+        cache: &Mutex<IdentityCache>,
         covered: &Numbers,
         fingerprints: &[Fingerprint],
         now: Timestamp,
@@ -76,7 +84,7 @@ impl Delivered {
         let mut fold = Self::default();
         if of_today.len() >= FOLD {
             // One that another plan has just folded away is in a list we have not seen: then it folds next time.
-            fold = read_all(ledger, of_today).await?.unwrap_or_default();
+            fold = read_all(ledger, cache, of_today).await?.unwrap_or_default();
         }
         fold.covered.extend(covered);
         fold.fingerprints.extend(fingerprints);
@@ -116,6 +124,7 @@ async fn list<S: ObjectStore>(
 /// would pass for new.
 async fn read_all<S: ObjectStore>(
     ledger: &Ledger<S>,
+    cache: &Mutex<IdentityCache>,
     lists: Vec<IdentityList>,
 ) -> Result<Option<Delivered>, LedgerError> {
     let bytes: u64 = lists.iter().map(|list| list.size).sum();
@@ -125,7 +134,7 @@ async fn read_all<S: ObjectStore>(
     let mut fingerprints = Vec::with_capacity(count);
     {
         // By index: a closure over references would not be general enough for a `Send` stream.
-        let reads = (0..lists.len()).map(|index| read_one(ledger, lists.get(index)));
+        let reads = (0..lists.len()).map(|index| read_one(ledger, cache, lists.get(index)));
         let mut read = futures::stream::iter(reads).buffered(LISTS_AT_ONCE);
         while let Some(list) = read.next().await {
             let Some(list) = list? else { return Ok(None) };
@@ -138,13 +147,18 @@ async fn read_all<S: ObjectStore>(
 
 async fn read_one<S: ObjectStore>(
     ledger: &Ledger<S>,
+    cache: &Mutex<IdentityCache>,
     list: Option<&IdentityList>,
-) -> Result<Option<Identities>, LedgerError> {
-    let Some(list) = list else { return Ok(None) };
-    match ledger.read_bytes(&list.key).await? {
-        Some((body, _)) => Ok(Some(Identities::decode(&list.key, &body)?)),
-        None => Ok(None),
+) -> Result<Option<Arc<Identities>>, LedgerError> {
+    let Some(IdentityList { key, etag, size, .. }) = list else { return Ok(None) };
+    let known = cache.lock().await.get(key, etag);
+    if known.is_some() {
+        return Ok(known);
     }
+    let Some((body, etag)) = ledger.read_bytes(key).await? else { return Ok(None) };
+    let read = Arc::new(Identities::decode(key, &body)?);
+    cache.lock().await.keep(key, &etag, *size, &read);
+    Ok(Some(read))
 }
 
 /// Tidying up is worth no plan: another one tries again.

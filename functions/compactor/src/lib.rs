@@ -9,6 +9,7 @@ mod dispatch;
 mod error;
 mod expiry;
 mod identities;
+mod identity_cache;
 mod input;
 mod intake;
 mod log_state;
@@ -47,7 +48,9 @@ use landfall_lambda::{
 use tokio::sync::Mutex;
 
 use crate::dispatch::Schedule;
+use crate::identity_cache::IdentityCache;
 use crate::intake::Routed;
+use crate::planner::Asked;
 use crate::sweep::DueTimes;
 
 /// The compactor over its ports.
@@ -60,6 +63,7 @@ pub struct Compactor<S, Q, D, C> {
     clock: C,
     documents: Mutex<ConfigSource>,
     due: Mutex<DueTimes>,
+    identities: Mutex<IdentityCache>,
 }
 
 impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> {
@@ -74,6 +78,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             clock,
             documents: Mutex::new(ConfigSource::default()),
             due: Mutex::new(DueTimes::default()),
+            identities: Mutex::new(IdentityCache::default()),
         }
     }
 }
@@ -163,10 +168,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         let delivery = Self::find(&registry, id)?;
         let siblings = registry.deliveries().filter(|other| other.tenant == delivery.tenant).count();
         let merges = shares::merges_of_delivery(self.config.tenant_merges, siblings);
-        let (queue, planner) = (&self.queue, &self.config.planner);
-        let now = self.clock.now();
-        let report =
-            planner::plan_delivery(&self.holds(), queue, planner, &delivery, reason, merges, now).await?;
+        let (queue, config, known) = (&self.queue, &self.config.planner, &self.identities);
+        let (holds, now) = (self.holds(), self.clock.now());
+        let asked = Asked { delivery: &delivery, reason, merges };
+        let report = planner::plan_delivery(&holds, queue, config, known, &asked, now).await?;
         let counts = &invocation.metrics;
         counts.count(&metrics::INTENTS_PLANNED, Some(id), report.intents as u64);
         counts.count(&metrics::REPEATED_UPLOADS, Some(id), report.repeats as u64);

@@ -13,8 +13,10 @@ use landfall_core::plan::{DEDUPE_HORIZON, Fingerprint, InputForm, Ratios, Taken,
 use landfall_core::port::ObjectStore;
 use landfall_core::record::{FORMAT, Floor, Intent, Numbers, Outcome, Verdict};
 use landfall_core::standing::Standing;
+use tokio::sync::Mutex;
 
 use crate::identities::Delivered;
+use crate::identity_cache::IdentityCache;
 
 /// How many of the last outcomes the size prediction learns from.
 const LEARN_FROM: usize = 6;
@@ -59,11 +61,12 @@ pub(crate) struct Decided {
 pub(crate) async fn read_log<S: ObjectStore>(
     ledger: &Ledger<S>,
     delivery: &Delivery,
+    identities: &Mutex<IdentityCache>,
     now: Timestamp,
 ) -> Result<LogState, LedgerError> {
     // The floor before the lists: what it retired is in them.
     let view = ledger.view(&delivery.id).await?;
-    let mut delivered = Delivered::read(ledger, delivery, now).await?;
+    let mut delivered = Delivered::read(ledger, delivery, identities, now).await?;
     let mut told = delivered.covered.clone();
     let horizon = now.saturating_sub(DEDUPE_HORIZON).unwrap_or(Timestamp::MIN);
     let forgotten = view.closed.iter().filter(|(_, at)| **at < horizon).map(|(n, _)| *n);
@@ -110,7 +113,7 @@ pub(crate) async fn read_log<S: ObjectStore>(
     drop(read);
     if !closed_now.is_empty() {
         let closed_now: Numbers = closed_now.into_iter().collect();
-        delivered.add(ledger, delivery, &closed_now, &closed, now).await?;
+        delivered.add(ledger, delivery, identities, &closed_now, &closed, now).await?;
         told.extend(&closed_now);
     }
     let taken = Taken::new(open, delivered.fingerprints, voided);

@@ -20,10 +20,12 @@ use landfall_core::plan::shares::Turns;
 use landfall_core::plan::{Bounds, IntentDraft, Place, Plan, PlanContext, Planner, Ratios};
 use landfall_core::port::{Bucket, DeleteOutcome, ListedObject, ObjectStore, Queue};
 use landfall_core::record::{FORMAT, Intent, PlanReason};
+use tokio::sync::Mutex;
 
 use crate::dispatch::{Schedule, Seen, dispatch_and_note};
 use crate::error::WorkError;
 use crate::expiry::{expire, tidy};
+use crate::identity_cache::IdentityCache;
 use crate::log_state::{LogState, learn, read_log, retire};
 use crate::prune::prune;
 
@@ -70,7 +72,15 @@ pub struct PlanReport {
     pub held: Vec<String>,
 }
 
-/// Plans one delivery, of which `merges` may be dispatched and not decided.
+/// A plan that is asked for.
+pub(crate) struct Asked<'a> {
+    pub(crate) delivery: &'a Delivery,
+    pub(crate) reason: PlanReason,
+    /// How many merges may be dispatched and not decided.
+    pub(crate) merges: usize,
+}
+
+/// Plans one delivery; `identities` are the lists that are known from earlier plans.
 ///
 /// # Errors
 /// When the store or the queue fails; everything done until then stands, and the next plan goes on from it.
@@ -78,11 +88,11 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
     holds: &Holds<'_, S, Q>,
     queue: &Q,
     config: &PlannerConfig,
-    delivery: &Delivery,
-    reason: PlanReason,
-    merges: usize,
+    identities: &Mutex<IdentityCache>,
+    asked: &Asked<'_>,
     now: Timestamp,
 ) -> Result<PlanReport, WorkError> {
+    let Asked { delivery, reason, merges } = *asked;
     let ledger = holds.ledger();
     let mut report = PlanReport::default();
     // Before the holds: whoever writes a hold later pulls this record forward, and our own writing of it finds that out.
@@ -92,7 +102,7 @@ pub(crate) async fn plan_delivery<S: ObjectStore, Q: Queue>(
         schedule.flushed_at = schedule.flushed_at.max(Some(now));
     }
     for _ in 0..ROUNDS {
-        let mut log = read_log(ledger, delivery, now).await?;
+        let mut log = read_log(ledger, delivery, identities, now).await?;
         report.expired += expire(holds, &mut held, &mut log, now).await?;
         let limit = plan_limit(&held, &log, now);
         let ratios = if limit > 0 { learn(ledger, delivery, &log).await? } else { Ratios::default() };

@@ -68,11 +68,20 @@ fn state(entry: &IntentLog) -> String {
     }
 }
 
-/// How many intents there are, how many of them are over, and how many wait for an operator.
+/// How many intents there are, how many of them are over, and how many wait for an operator; and how many the first of
+/// those keeps in the log, and so in the listing of every plan.
 pub(crate) fn summary(log: &DeliveryLog) -> String {
     let over = log.intents.values().filter(|entry| entry.state().is_over()).count();
-    let expired = log.intents.values().filter(|entry| entry.state() == State::Expired).count();
-    let waiting = if expired > 0 { format!(", {expired} expired") } else { String::new() };
+    let mut expired =
+        log.intents.iter().filter(|(_, entry)| entry.state() == State::Expired).map(|(n, _)| *n);
+    let waiting = match expired.next() {
+        Some(first) => {
+            let behind = log.intents.range(first..).filter(|(_, entry)| entry.state().is_over()).count();
+            let keeps = if behind > 0 { format!(" (intent {first} keeps {behind})") } else { String::new() };
+            format!(", {} expired{keeps}", expired.count() + 1)
+        }
+        None => String::new(),
+    };
     format!("{} intents, {over} over{waiting}, floor {}", log.intents.len(), log.floor)
 }
 
@@ -121,6 +130,6 @@ mod tests {
         let mut log = DeliveryLog { floor: 0, ..DeliveryLog::default() };
         log.intents.insert(1, entry(&["intent", "expired"]));
         log.intents.insert(2, entry(&["intent", "discarded", "closed"]));
-        assert_eq!(summary(&log), "2 intents, 1 over, 1 expired, floor 0");
+        assert_eq!(summary(&log), "2 intents, 1 over, 1 expired (intent 1 keeps 1), floor 0");
     }
 }

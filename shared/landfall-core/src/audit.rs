@@ -12,7 +12,7 @@ use crate::keys::{self, RecordName};
 use crate::ledger::{Ledger, LedgerError};
 use crate::plan::DEDUPE_HORIZON;
 use crate::port::ObjectStore;
-use crate::record::{Closed, Intent, Outcome, Published, Receipt, Verdict};
+use crate::record::{Closed, Intent, Outcome, OutcomeFile, Published, Receipt, Verdict};
 use crate::standing::Standing;
 
 /// The whole log of a delivery, retired intents included.
@@ -255,7 +255,7 @@ fn verify_intent(n: u64, entry: &IntentLog, findings: &mut Findings) {
     };
     verify_outcome(n, intent, outcome, findings);
     verify_generations(n, entry, outcome, findings);
-    verify_publication(n, entry, outcome, findings);
+    verify_publication(n, entry, findings);
     verify_receipts(n, entry, outcome, findings);
 }
 
@@ -289,18 +289,28 @@ fn verify_parts(n: u64, entry: &IntentLog, findings: &mut Findings) {
     }
 }
 
-/// Each generation decides as the one before it did; while a file of an earlier one is out, it is cut alike.
+/// The file of which this is the publication, as the generation says that was copied.
+fn as_copied<'a>(entry: &'a IntentLog, published: &Published) -> Option<&'a OutcomeFile> {
+    let highest = entry.outcome.iter().filter(|outcome| outcome.generation == published.generation);
+    let outcome = highest.chain(entry.earlier.get(&published.generation)).next()?;
+    outcome.files.iter().find(|file| file.index == published.file)
+}
+
+/// Each generation decides as the one before it did; while a file of an earlier one is out, it is cut alike, or nothing more of
+/// the intent is published.
 fn verify_generations(n: u64, entry: &IntentLog, outcome: &Outcome, findings: &mut Findings) {
     let numbers = entry.earlier.keys().chain(std::iter::once(&outcome.generation));
     if (1..).zip(numbers).any(|(expected, generation)| expected != *generation) {
         findings.add(n, "has generations of its outcome that do not follow each other");
     }
+    let Standing { expired, discarded, .. } = Standing::of(&entry.records);
+    let stopped = expired || discarded;
     for (generation, earlier) in &entry.earlier {
         if (earlier.consumed, &earlier.verdicts) != (outcome.consumed, &outcome.verdicts) {
             findings.add(n, format!("decides otherwise in generation {generation}"));
         }
         let out = entry.published.values().any(|published| published.generation == *generation);
-        if out && !earlier.is_cut_like(outcome) {
+        if out && !stopped && !earlier.is_cut_like(outcome) {
             findings.add(n, format!("published files of generation {generation}, which was cut otherwise"));
         }
     }
@@ -346,7 +356,7 @@ fn verify_outcome(n: u64, intent: &Intent, outcome: &Outcome, findings: &mut Fin
     }
 }
 
-fn verify_publication(n: u64, entry: &IntentLog, outcome: &Outcome, findings: &mut Findings) {
+fn verify_publication(n: u64, entry: &IntentLog, findings: &mut Findings) {
     let attempt = |file: u32, k: u32| entry.records.contains(&RecordName::Attempt { file, k });
     for name in &entry.records {
         match name {
@@ -362,8 +372,8 @@ fn verify_publication(n: u64, entry: &IntentLog, outcome: &Outcome, findings: &m
             _ => {}
         }
     }
-    for (index, published) in &entry.published {
-        match outcome.files.iter().find(|file| file.index == *index) {
+    for published in entry.published.values() {
+        match as_copied(entry, published) {
             Some(file) if file.key == published.key => {}
             Some(file) => {
                 findings.add(n, format!("published {}, its outcome names {}", published.key, file.key));
@@ -377,9 +387,11 @@ fn verify_publication(n: u64, entry: &IntentLog, outcome: &Outcome, findings: &m
 fn verify_receipts(n: u64, entry: &IntentLog, outcome: &Outcome, findings: &mut Findings) {
     let mut received = BTreeSet::new();
     for file in entry.receipts.values().flat_map(|receipt| &receipt.files) {
-        match outcome.files.iter().find(|named| named.key == file.key) {
+        let mut published = entry.published.values().filter_map(|published| as_copied(entry, published));
+        let known = published.find(|copied| copied.key == file.key);
+        match known.or_else(|| outcome.files.iter().find(|named| named.key == file.key)) {
             Some(named) if named.rows == file.rows => {
-                if !entry.published.contains_key(&named.index) {
+                if known.is_none() {
                     findings.add(n, format!("has a receipt for {}, which was not published", file.key));
                 }
             }

@@ -53,7 +53,7 @@ pub enum OperateError {
         /// The number.
         n: u64,
     },
-    /// Only what expired, or is held alone, is given up.
+    /// Only what expired, is held alone, or was so until a copy of it was resolved, is given up.
     #[error("delivery {delivery}, intent {n}: it has neither expired nor is it held alone")]
     NotStuck {
         /// The delivery.
@@ -140,8 +140,10 @@ pub async fn discard<S: ObjectStore>(
 ) -> Result<(), OperateError> {
     let open = open(ledger, delivery, n).await?;
     let held = ledger.read::<Hold>(&keys::hold(delivery, &hold::of_intent(n))).await?.is_some();
-    // Once more after an earlier call: it may have ended before all was written.
-    if !open.standing.expired && !open.standing.discarded && !held {
+    // Once more after an earlier call: it may have ended before all was written. And after a copy was resolved, which ended
+    // the hold: whoever decides the one may decide the other first.
+    let stuck = open.standing.expired || open.standing.discarded || held;
+    if !stuck && !was_resolved(ledger, delivery, n, &open.records).await? {
         return Err(OperateError::NotStuck { delivery: delivery.to_owned(), n });
     }
     if open.outcome.is_none() {
@@ -224,6 +226,27 @@ pub async fn resolve<S: ObjectStore>(
     hold::dismiss(ledger, delivery, n).await?;
     due::pull(ledger, delivery, now, Some(n), now).await?;
     Ok(())
+}
+
+/// Whether an operator decided a copy of the intent.
+async fn was_resolved<S: ObjectStore>(
+    ledger: &Ledger<S>,
+    delivery: &str,
+    n: u64,
+    records: &BTreeSet<RecordName>,
+) -> Result<bool, LedgerError> {
+    for name in records {
+        let key = keys::record(delivery, n, *name);
+        let by_operator = match name {
+            RecordName::Published(_) => ledger.must_read::<Published>(&key).await?.etag.is_empty(),
+            RecordName::Refused { .. } => ledger.must_read::<Refused>(&key).await?.reason == BY_OPERATOR,
+            _ => false,
+        };
+        if by_operator {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// An intent of which something is left to decide.

@@ -2,8 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use landfall_core::keys;
+use landfall_core::operate::{self, Resolution};
 use landfall_core::port::Clock as _;
 use landfall_core::record::{self, Hold};
+use testkit::fake::Fault;
 
 use super::{ACME_ROLE, breakage};
 use crate::scene::{Scene, delivery, document, rows};
@@ -112,4 +114,26 @@ async fn a_hold_that_nothing_waits_for_ends_by_itself() {
         scene.tick_for(20).await;
         assert_eq!(scene.holds(ID), Vec::<String>::new(), "{resource}");
     }
+}
+
+#[tokio::test]
+async fn what_only_an_operator_can_decide_is_looked_at_once_an_hour() {
+    let text = document("acme", "")
+        .replace("prefix = \"raw/rows/\"", "prefix = \"raw/rows/\"\nconsumer_deletes = true");
+    let mut scene = Scene::new(&[&text]);
+    scene.aws.faults().on("CopyObject").inject(Fault::CrashBefore);
+    scene.stage("acme/rows/a", rows(0, 1));
+    scene.deliver(&[ID]).await;
+    scene.tick_for(60).await;
+    assert_eq!(scene.hold(ID, "intent-1").await.code.as_deref(), Some("possible_duplicate"));
+    let held = scene.aws.clock().now();
+    scene.tick_for_hours(24).await;
+    let calls = calls_since(&scene, held);
+    assert!((20..=25).contains(&calls), "{calls} looks in a day");
+    // The operator does not wait for the next look.
+    let (ledger, now) = (scene.ledger(), scene.aws.clock().now());
+    operate::resolve(&ledger, ID, 1, 0, Resolution::NotDelivered, now).await.expect("it applies");
+    scene.tick_for(3).await;
+    assert_eq!(scene.delivered_ids("acme-lake"), [0]);
+    assert_eq!(scene.holds(ID), Vec::<String>::new());
 }

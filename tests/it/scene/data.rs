@@ -97,15 +97,23 @@ pub fn noise(first: u64, count: u64, bytes: usize) -> String {
 
 /// The event with which Lambda hands a request for a plan to the compactor.
 pub fn plan_event(delivery: &str, reason: PlanReason) -> Value {
-    let message = Message::plan(delivery, reason).to_body();
+    event("plan.fifo", "a-plan", &Message::plan(delivery, reason), delivery)
+}
+
+/// The event with which Lambda hands a commit to the committer.
+pub fn commit_event(delivery: &str, n: u64) -> Value {
+    event("commit", "a-commit", &Message::commit(delivery, n), delivery)
+}
+
+fn event(queue: &str, id: &str, message: &Message, group: &str) -> Value {
     json!({ "Records": [{
-        "messageId": "a-plan",
+        "messageId": id,
         "receiptHandle": "a-handle",
-        "body": message,
-        "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1779184800000", "MessageGroupId": delivery },
+        "body": message.to_body(),
+        "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1779184800000", "MessageGroupId": group },
         "messageAttributes": {},
         "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:eu-central-1:111111111111:plan.fifo",
+        "eventSourceARN": format!("arn:aws:sqs:eu-central-1:111111111111:{queue}"),
         "awsRegion": "eu-central-1",
     }] })
 }

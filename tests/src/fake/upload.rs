@@ -191,7 +191,8 @@ impl World {
             return Err(request.refuse(PortErrorKind::Denied, "AccessDenied"));
         }
         let below = |(_, upload): &(&String, &UploadState)| upload.key.starts_with(request.key_text());
-        let uploads = bucket.uploads.iter().filter(below);
+        // One page, as the port says.
+        let uploads = bucket.uploads.iter().filter(below).take(self.page_size);
         Ok(uploads.map(|(id, upload)| Upload { key: upload.key.clone(), id: id.clone() }).collect())
     }
 

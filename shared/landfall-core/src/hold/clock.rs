@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Breakage, CONFIGURATION};
+use super::{Breakage, CONFIGURATION, POSSIBLE_DUPLICATE};
 use crate::record::{FORMAT, Hold};
 use crate::retry::backoff_seconds;
 
@@ -13,6 +13,8 @@ pub const LIMIT: SignedDuration = SignedDuration::from_hours(72);
 const BASE_SECONDS: u32 = 60;
 /// The longest wait, in seconds: a client who mends a role is served within the hour.
 const CAP_SECONDS: u32 = 1800;
+/// The wait of a hold that looking again cannot end, in seconds: an operator decides, and that ends it at once.
+const DECIDED_SECONDS: u32 = 3600;
 /// From how long before the limit on a try is the last one: a repair in the last hours must not be missed for a wait that is
 /// half an hour long. The schedule comes once a minute and its plan a slot later, so the last try falls within a minute of
 /// the limit.
@@ -45,7 +47,11 @@ pub fn has_run_out(hold: &Hold, now: Timestamp) -> bool {
 /// When a hold is tried again after try number `attempts`, which is made now.
 fn next_try(hold: &Hold, attempts: u32, now: Timestamp) -> Timestamp {
     let who = format!("{}/{}", hold.delivery, hold.resource);
-    let seconds = backoff_seconds(&who, attempts, BASE_SECONDS, CAP_SECONDS);
+    let seconds = if hold.code.as_deref() == Some(POSSIBLE_DUPLICATE) {
+        DECIDED_SECONDS
+    } else {
+        backoff_seconds(&who, attempts, BASE_SECONDS, CAP_SECONDS)
+    };
     let next = now.saturating_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX);
     let last = last_call(hold.first_failure);
     if hold.resource == CONFIGURATION {

@@ -13,6 +13,8 @@ use crate::error::{ErrorClass, PortError, PortErrorKind};
 pub const QUEUE: &str = "queue";
 /// The hold of a delivery whose document the registry refuses.
 pub const CONFIGURATION: &str = "configuration";
+/// The code of the hold of an intent that waits for an operator alone: only he can find out what became of a copy.
+pub const POSSIBLE_DUPLICATE: &str = "possible_duplicate";
 /// The holds of the destination itself: merges, commits and planning of the delivery wait for their repair.
 const DESTINATION: [&str; 4] = ["role", "bucket", "key", "catalog"];
 /// What the resource of an intent's own hold begins with.
