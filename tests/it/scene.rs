@@ -64,7 +64,7 @@ impl Scene {
         let functions = Functions::new(&aws, &urls, &staging, &state, &metrics, ports);
         let pipe = functions.pipeline(&aws, &urls);
         let (compactor, committer) = (Arc::clone(&functions.compactor), Arc::clone(&functions.committer));
-        let mut scene = Self { pipe, aws, state, urls, compactor, committer, metrics };
+        let mut scene = Self { aws, pipe, state, urls, compactor, committer, metrics };
         for text in documents {
             scene.configure(text);
             if let Ok(delivery) = document::parse("test.toml", text) {
