@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
 use landfall_lambda::metrics;
 use testkit::fake::Call;
 
@@ -11,6 +12,7 @@ use crate::template;
 
 const ID: &str = "acme-rows";
 const LAKE: &str = "acme-lake";
+const COMMITS: &str = "arn:aws:sqs:eu-central-1:111111111111:commit";
 const INTENTS: u64 = 200;
 /// Merges of one tenant that may be under way, as the scene's compactor is configured.
 const TENANT_MERGES: usize = 64;
@@ -23,8 +25,8 @@ fn by_folder() -> String {
         .replace("[catalog.glue]", "[[layout.partition]]\nname = \"part\"\nsource = \"key\"\n[catalog.glue]")
 }
 
-/// Two hundred intents that wait for what `breaking` broke, two hours later.
-async fn two_hundred_wait(breaking: impl Fn(&Scene)) -> Scene {
+/// Two hundred intents that wait for what `breaking` broke, so many minutes later.
+async fn two_hundred_wait(minutes: usize, breaking: impl Fn(&Scene)) -> Scene {
     let mut scene = Scene::paced(&[&by_folder()], &PACE);
     for part in 0..INTENTS {
         scene.stage(&format!("acme/rows/part={part:03}/a"), rows(part, 1));
@@ -32,7 +34,7 @@ async fn two_hundred_wait(breaking: impl Fn(&Scene)) -> Scene {
     breaking(&scene);
     scene.run(1).await;
     scene.flush(ID);
-    scene.tick_for(120).await;
+    scene.tick_for(minutes).await;
     assert_eq!(scene.intents(ID).await.len() as u64, INTENTS);
     assert_eq!(scene.delivered(LAKE), Vec::<String>::new());
     scene
@@ -72,7 +74,7 @@ fn most_commits() -> usize {
 
 #[tokio::test]
 async fn two_hundred_merges_behind_one_repair_come_in_the_shares_of_their_tenant() {
-    let mut scene = two_hundred_wait(|scene| scene.aws.remove_role(ACME_ROLE)).await;
+    let mut scene = two_hundred_wait(120, |scene| scene.aws.remove_role(ACME_ROLE)).await;
     let calls = repaired(&mut scene, |scene| {
         scene.aws.admit_client(&delivery(&by_folder()).access());
     })
@@ -101,10 +103,13 @@ async fn two_hundred_merges_behind_one_repair_come_in_the_shares_of_their_tenant
 
 #[tokio::test]
 async fn two_hundred_commits_behind_one_repair_come_as_many_at_once_as_committers_run() {
-    // All are merged, and no commit is asked for before the catalog refuses.
-    let mut scene = two_hundred_wait(|scene| scene.block("commit")).await;
+    // All are merged before the first commit begins, to find that the bucket refuses.
+    let delay = |scene: &Scene, minutes: i64| {
+        scene.aws.change_queue(COMMITS, |spec| spec.delay = SignedDuration::from_mins(minutes));
+    };
+    let mut scene = two_hundred_wait(14, |scene| delay(scene, 15)).await;
     assert_eq!(scene.outcomes(ID).await.len() as u64, INTENTS);
-    scene.unblock();
+    delay(&scene, 0);
     scene.aws.deny(ACME_ROLE, "s3:GetObject");
     scene.tick_for(120).await;
     assert_eq!(scene.holds(ID), ["bucket"]);
