@@ -1,5 +1,6 @@
 //! What only a client can mend: the destination is held, everybody else goes on, the repair is noticed.
 
+mod herd;
 mod limit;
 mod passing;
 mod probes;

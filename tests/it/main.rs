@@ -12,6 +12,7 @@
 
 mod architecture;
 mod audit;
+mod catalog_outage;
 mod commit;
 mod conformance;
 mod conformance_ministack;
@@ -21,6 +22,8 @@ mod figures;
 mod halves;
 mod holds;
 mod isolated;
+mod large_batches;
+mod late;
 mod leftovers;
 mod merge_inputs;
 mod multipart;
@@ -36,11 +39,16 @@ mod privileges;
 mod pruning;
 mod races;
 mod rebuild;
+mod reconfigured;
+mod redriven;
 mod scene;
+mod sessions;
 mod simulated;
 #[allow(dead_code, reason = "the program `simulate` uses the rest")]
 mod simulator;
 mod staged;
 mod template;
+mod unheard;
+mod upgraded;
 mod voided;
 mod voids;

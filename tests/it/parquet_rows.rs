@@ -23,3 +23,9 @@ pub fn read(file: &Bytes) -> Vec<(i64, Option<String>)> {
     }
     rows
 }
+
+/// How many columns a file has.
+pub fn columns(file: &Bytes) -> usize {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file.clone()).expect("a Parquet file");
+    reader.schema().fields().len()
+}

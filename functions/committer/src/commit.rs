@@ -325,6 +325,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             bucket: work.pin.bucket.clone(),
             prefix: work.pin.prefix.clone(),
             temp_prefix: work.pin.temp_prefix.clone(),
+            glue: work.pin.table(work.delivery).map(|glue| (glue.database.clone(), glue.table.clone())),
             ..work.delivery.access()
         };
         let opened = self.destinations.open(&access, Purpose::Commit).await;
@@ -402,7 +403,7 @@ async fn register<'p, T: Send, C: Catalog, Q: Send>(
     work: &Work<'_>,
     partitions: impl Iterator<Item = &'p Partition> + Send,
 ) -> Result<CatalogChange, PortError> {
-    match &work.delivery.catalog.glue {
+    match work.pin.table(work.delivery) {
         Some(glue) => {
             let partitions = register::partitions(&work.pin, partitions);
             client.catalog.register(&register::table(glue, &work.pin), &partitions).await

@@ -30,7 +30,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         let begun = |name: &RecordName| matches!(name, RecordName::Receipt(_) | RecordName::Discarded);
         if work.records.iter().any(begun) {
             // An earlier try came this far: what it deleted is not asked for again, or a large intent never ends.
-            let listed = self.still_listed(work, &read).await?;
+            let listed = self.still_listed(&read).await?;
             read.retain(|(key, _)| listed.contains(key));
         }
         let deletes = read.into_iter().map(|(key, etag)| self.delete_input(key, etag));
@@ -53,17 +53,14 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
         self.ledger.store().delete(&self.config.staging, &key, &etag).await.map(Some)
     }
 
-    /// The keys among these that are still listed.
-    async fn still_listed(
-        &self,
-        work: &Work<'_>,
-        inputs: &[(String, String)],
-    ) -> Result<BTreeSet<String>, PortError> {
+    /// The keys among these that are still listed: below what they have in common, which is not the source prefix any more
+    /// when the document has changed since.
+    async fn still_listed(&self, inputs: &[(String, String)]) -> Result<BTreeSet<String>, PortError> {
+        let prefix = common_prefix(inputs.iter().map(|(key, _)| key.as_str()));
         let wanted: BTreeSet<&str> = inputs.iter().map(|(key, _)| key.as_str()).collect();
         let mut listed = BTreeSet::new();
         let mut page: Option<String> = None;
         loop {
-            let prefix = &work.delivery.source.prefix;
             let found = self.ledger.store().list(&self.config.staging, prefix, None, page.as_deref()).await?;
             let keys = found.objects.into_iter().map(|object| object.key);
             listed.extend(keys.filter(|key| wanted.contains(key.as_str())));
@@ -137,6 +134,32 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
     }
 }
 
+/// The longest text that all these keys begin with, up to a slash.
+fn common_prefix<'k>(mut keys: impl Iterator<Item = &'k str>) -> &'k str {
+    let first = keys.next().unwrap_or_default();
+    let shared = keys.fold(first, |shared, key| {
+        let same = shared.char_indices().zip(key.chars()).find(|((_, left), right)| left != right);
+        let end = same.map_or(shared.len().min(key.len()), |((at, _), _)| at);
+        shared.get(..end).unwrap_or_default()
+    });
+    shared.rsplit_once('/').and_then(|(folder, _)| shared.get(..=folder.len())).unwrap_or_default()
+}
+
 fn left(error: &(impl std::fmt::Display + ?Sized)) {
     tracing::warn!(%error, "leftovers not removed, the lifecycle rule will");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common_prefix;
+
+    #[test]
+    fn what_keys_have_in_common_ends_with_a_slash() {
+        assert_eq!(common_prefix(["a/b/c1", "a/b/c2"].into_iter()), "a/b/");
+        assert_eq!(common_prefix(["a/b/c"].into_iter()), "a/b/");
+        assert_eq!(common_prefix(["a/b", "a/b/c"].into_iter()), "a/");
+        assert_eq!(common_prefix(["ä/ö", "ä/ü"].into_iter()), "ä/");
+        assert_eq!(common_prefix(["a", "b"].into_iter()), "");
+        assert_eq!(common_prefix(std::iter::empty()), "");
+    }
 }

@@ -331,13 +331,17 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             };
             verdicts.reach(&id, verdict.kind("event"));
         }
+        if sweeps.is_empty() {
+            return;
+        }
+        // One for all that piled up: a second would find nothing that the first did not.
+        let verdict = match isolate(self.sweep(invocation)).await {
+            Ok(Ok(handled)) => handled.verdict("schedule"),
+            Ok(Err(error)) => failure("schedule", &error),
+            Err(panic) => Verdict::retry("panicked", ErrorClass::Permanent, panic, None).kind("schedule"),
+        };
         for message in sweeps {
-            let verdict = match isolate(self.sweep(invocation)).await {
-                Ok(Ok(handled)) => handled.verdict("schedule"),
-                Ok(Err(error)) => failure("schedule", &error),
-                Err(panic) => Verdict::retry("panicked", ErrorClass::Permanent, panic, None).kind("schedule"),
-            };
-            verdicts.reach(message.id(), verdict);
+            verdicts.reach(message.id(), verdict.clone());
         }
     }
 

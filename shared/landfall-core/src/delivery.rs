@@ -275,6 +275,7 @@ impl Delivery {
             temp_prefix: format!("{}{}/", self.destination.temp_prefix, self.id),
             contract: self.contract.clone(),
             layout: self.layout.clone(),
+            glue: self.catalog.glue.clone(),
         }
     }
 }
@@ -303,12 +304,28 @@ pub struct PinnedConfig {
     pub contract: Contract,
     /// The layout.
     pub layout: Layout,
+    /// The table of the files; absent as well in records of builds that did not pin it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glue: Option<GlueTable>,
 }
 
 impl PinnedConfig {
     /// The content hash: hex SHA-256 of the record's canonical JSON (fields in the order of this type).
     pub fn hash(&self) -> String {
         crate::hash::hex_of_json(self)
+    }
+
+    /// The table that files of this configuration are registered in, `now` being the delivery as configured now. A table has
+    /// one place and one form: files that stand elsewhere, or are cut otherwise, than the document says now belong into the
+    /// table they were planned for, or they would make the new table what it must not be. Otherwise a corrected name holds at
+    /// once, and so does a document that names no table any more.
+    pub fn table<'a>(&'a self, now: &'a Delivery) -> Option<&'a GlueTable> {
+        let to = &now.destination;
+        let as_now = (&self.bucket, &self.prefix) == (&to.bucket, &to.prefix)
+            && self.contract == now.contract
+            && self.layout.partitions == now.layout.partitions;
+        let named = now.catalog.glue.as_ref()?;
+        Some(self.glue.as_ref().filter(|_| !as_now).unwrap_or(named))
     }
 }
 

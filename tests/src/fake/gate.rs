@@ -201,7 +201,13 @@ impl FakeAws {
 
     /// Lets a frozen process go on: run it again.
     pub fn thaw(&self, process: u64) {
-        self.lock().frozen.remove(&process);
+        let wakers = {
+            let mut world = self.lock();
+            world.frozen.remove(&process);
+            world.thaw_wakers.remove(&process)
+        };
+        // Whoever polls many futures polls only those that were woken.
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// Lets time that passes inside a call pass for tokio too, whose clock must be paused.
@@ -278,8 +284,15 @@ impl FakeAws {
                 world.ends.remove(&process);
             }
         }
-        poll_fn(|_| if self.lock().frozen.contains_key(&process) { Poll::Pending } else { Poll::Ready(()) })
-            .await;
+        poll_fn(|context| {
+            let mut world = self.lock();
+            if !world.frozen.contains_key(&process) {
+                return Poll::Ready(());
+            }
+            world.thaw_wakers.entry(process).or_default().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     async fn crash(&self) {

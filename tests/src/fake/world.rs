@@ -52,6 +52,8 @@ pub(crate) struct World {
     /// Processes that crashed.
     pub(crate) dead: BTreeSet<u64>,
     pub(crate) crash_wakers: BTreeMap<u64, Waker>,
+    /// Those of the calls of processes that stand still.
+    pub(crate) thaw_wakers: BTreeMap<u64, Vec<Waker>>,
     /// When each process is ended, where it has a time to live.
     pub(crate) ends: BTreeMap<u64, Timestamp>,
     /// Processes that stand still, and until when.
@@ -91,6 +93,7 @@ impl World {
             twice: false,
             dead: BTreeSet::new(),
             crash_wakers: BTreeMap::new(),
+            thaw_wakers: BTreeMap::new(),
             ends: BTreeMap::new(),
             frozen: BTreeMap::new(),
             moves_tokio: false,

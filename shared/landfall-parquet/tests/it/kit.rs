@@ -62,6 +62,7 @@ pub(crate) fn spec(contract: Contract) -> MergeSpec {
             prefix: "clicks/".into(),
             temp_prefix: "_tmp/clicks/".into(),
             contract,
+            glue: None,
             layout: Layout {
                 compression: Compression::Snappy,
                 file_name: "part-{job_id}-{seq}".into(),
