@@ -51,7 +51,8 @@ class Contest:
         return [*peer, output, self.given.compression]
 
     def once(self, who, work, keep):
-        output = work / f"{who}.parquet"
+        # ClickHouse appends to what is there, or refuses: the file that is kept has another name.
+        output = work / f"{who}-{'kept' if keep else 'again'}.parquet"
         result = measure(self.command(who, output), work / "log")
         files = sorted(output.rglob("*.parquet")) if output.is_dir() else [output]
         result["bytes"] = sum(file.stat().st_size for file in files)
