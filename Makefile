@@ -136,6 +136,10 @@ invoke-notifier: $(VENV)/.build-tools build ## The same for the notifier
 invoke-compactor invoke-committer invoke-notifier:
 	infra/embedded/invoke $(@:invoke-%=%) $(EVENT)
 
+.PHONY: bench
+bench: ## Micro-benchmarks of the engine, stage by stage: gunzip, parse, build arrays, encode, compress
+	cargo bench --locked --package landfall-parquet --features stages --bench stages
+
 $(BENCH)/.tools: $(VENV)/.tools $(PY)/requirements-bench.txt
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/pip --quiet --disable-pip-version-check install --require-hashes -r $(PY)/requirements-bench.txt

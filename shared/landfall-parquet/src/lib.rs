@@ -25,6 +25,7 @@ mod column;
 mod contract;
 mod decode;
 mod document;
+mod encode;
 mod fault;
 mod files;
 mod footer;
@@ -40,6 +41,8 @@ mod rules;
 mod schema;
 mod spec;
 mod stage;
+#[cfg(feature = "stages")]
+pub mod stages;
 mod time;
 pub mod validate;
 

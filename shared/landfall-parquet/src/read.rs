@@ -91,6 +91,7 @@ fn members(cursor: &mut Cursor<'_>, node: &mut StructNode, context: &mut Context
     let opened = cursor.at;
     cursor.enter()?;
     cursor.space();
+    node.catch_up();
     node.generation += 1;
     let generation = node.generation;
     let mut seen = 0;
