@@ -91,7 +91,7 @@ fn a_gzip_object_is_told_the_same_however_large_it_is() {
             other => panic!("{other:?}"),
         };
         assert_eq!(found(&object), Ok(rows));
-        assert_eq!(found(&concat(&[&object, &[0; 100_000]])), Ok(rows));
+        assert_eq!(found(&concat(&[&object, &[0; 10_000]])), Ok(rows));
         assert_eq!(found(&object[..object.len() - 3]), Err("gzip_truncated"));
         assert_eq!(found(&concat(&[&object, b"x"])), Err("gzip_trailing_bytes"));
         assert_eq!(found(&flipped(&object, object.len() - 6)), Err("gzip_checksum"));
