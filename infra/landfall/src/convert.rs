@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use jiff::Timestamp;
 use landfall_core::delivery::{Delivery, PinnedConfig};
@@ -185,11 +186,20 @@ struct Execution<'a> {
     /// Rejected rows go to a file of their own as they come: there can be more of them than memory.
     rejected: Option<(PathBuf, BufWriter<File>)>,
     rejected_rows: u64,
+    /// What was read last.
+    chunk: Vec<u8>,
 }
 
 impl<'a> Execution<'a> {
     fn new(output: &'a Path) -> Self {
-        Self { output, open: BTreeMap::new(), finished: Vec::new(), rejected: None, rejected_rows: 0 }
+        Self {
+            output,
+            open: BTreeMap::new(),
+            finished: Vec::new(),
+            rejected: None,
+            rejected_rows: 0,
+            chunk: vec![0; CHUNK_BYTES],
+        }
     }
 
     fn once(
@@ -200,7 +210,9 @@ impl<'a> Execution<'a> {
         excluded: &BTreeMap<usize, InputVerdict>,
         read: &mut dyn FnMut(u64),
     ) -> Result<Done, CommandError> {
-        let mut merge = Merge::new(MergeSpec::for_intent(intent, config.clone()))?;
+        let spec = MergeSpec::for_intent(intent, config.clone());
+        let several = thread::available_parallelism().is_ok_and(|processors| processors.get() > 1);
+        let mut merge = if several { Merge::with_encoding_thread(spec)? } else { Merge::new(spec)? };
         let mut verdicts = Vec::with_capacity(files.len());
         for (index, staged) in files.iter().enumerate() {
             if merge.should_stop() {
@@ -230,10 +242,9 @@ impl<'a> Execution<'a> {
         let attempt = || format!("read {}", file.path.display());
         let mut source = File::open(&file.path).map_err(CommandError::io(attempt()))?;
         merge.begin_input(InputInfo { index, key: file.relative.clone(), size: file.bytes })?;
-        let mut chunk = vec![0; CHUNK_BYTES];
         loop {
-            let length = source.read(&mut chunk).map_err(CommandError::io(attempt()))?;
-            let bytes = chunk.get(..length).unwrap_or_default();
+            let length = source.read(&mut self.chunk).map_err(CommandError::io(attempt()))?;
+            let bytes = self.chunk.get(..length).unwrap_or_default();
             if bytes.is_empty() {
                 break;
             }

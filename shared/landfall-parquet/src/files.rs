@@ -199,11 +199,6 @@ impl Files {
         self.finished
     }
 
-    /// Whether no file is open.
-    pub(crate) fn none_open(&self) -> bool {
-        self.open.is_empty()
-    }
-
     /// The size of all files, the open ones estimated.
     pub(crate) fn predicted_bytes(&self) -> u64 {
         self.finished_bytes + self.open.values().map(|file| file.size).sum::<u64>()

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! What it must never do: change a value silently; let a row of a quarantined input into a file; let anything but the
-//! ordered stream of rows decide where a file is cut. The same inputs give the same bytes, however they are sliced.
+//! ordered stream of rows decide where a file is cut. The same inputs give the same bytes, however they are sliced, and whether or not a
+//! second thread encodes ([`Merge::with_encoding_thread`]).
 //!
 //! [`validate`] is the other half: the committer's check of a staged file from its footer.
 
@@ -25,6 +26,7 @@ mod column;
 mod contract;
 mod decode;
 mod document;
+mod encode;
 mod fault;
 mod files;
 mod footer;
@@ -42,6 +44,8 @@ mod rules;
 mod schema;
 mod spec;
 mod stage;
+#[cfg(feature = "stages")]
+pub mod stages;
 mod time;
 pub mod validate;
 

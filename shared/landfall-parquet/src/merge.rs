@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::contract::CompiledContract;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Whole};
 use crate::fault::{InputVerdict, Position, Quarantine, QuarantineReason, RejectedRow};
 use crate::lines::Lines;
 use crate::output::OutputEvent;
@@ -40,6 +40,8 @@ pub struct Merge {
     rows: u64,
     rescued: u64,
     decoded_bytes: u64,
+    /// What a decoder leaves to the next one.
+    whole: Whole,
     /// Set when the merge ended, in whatever way.
     over: bool,
 }
@@ -60,8 +62,21 @@ impl Merge {
     /// # Errors
     /// [`MergeError::Contract`] and [`MergeError::Spec`]: permanent for the job.
     pub fn new(spec: MergeSpec) -> Result<Self, MergeError> {
+        Self::begin(spec, false)
+    }
+
+    /// Begins a merge that encodes on a thread of its own: for a machine with more than one processor. Its files are
+    /// those of [`Merge::new`], to the byte.
+    ///
+    /// # Errors
+    /// As [`Merge::new`], and [`MergeError::Spec`] when there is no thread.
+    pub fn with_encoding_thread(spec: MergeSpec) -> Result<Self, MergeError> {
+        Self::begin(spec, true)
+    }
+
+    fn begin(spec: MergeSpec, apart: bool) -> Result<Self, MergeError> {
         let contract = CompiledContract::new(&spec.config.contract)?;
-        let stage = Stage::new(spec, contract)?;
+        let stage = Stage::new(spec, contract, apart)?;
         Ok(Self {
             stage,
             input: None,
@@ -69,6 +84,7 @@ impl Merge {
             rows: 0,
             rescued: 0,
             decoded_bytes: 0,
+            whole: Whole::default(),
             over: false,
         })
     }
@@ -82,7 +98,7 @@ impl Merge {
             return Err(MergeError::Order("begin an input"));
         }
         self.input = Some(Input {
-            decoder: Decoder::new(),
+            decoder: Decoder::new(std::mem::take(&mut self.whole)),
             lines: Lines::new(),
             rows: self.stage.begin(input, self.rows),
             settled: None,
@@ -134,6 +150,7 @@ impl Merge {
         }
         let Some(mut input) = self.input.take() else { return Err(MergeError::Order("end an input")) };
         self.decoded_bytes = self.decoded_bytes.saturating_add(input.decoder.decoded());
+        self.whole = input.decoder.into_whole();
         if let Some(quarantine) = input.settled {
             return Ok(InputVerdict::Quarantined(quarantine));
         }
@@ -188,7 +205,10 @@ impl Merge {
 
     /// The bytes of all files so far, those of open ones estimated. Rows that still wait to be written, a few MB of
     /// columns at most between inputs, are not in it.
-    pub fn predicted_bytes(&self) -> u64 {
+    ///
+    /// # Errors
+    /// [`MergeError::Write`].
+    pub fn predicted_bytes(&mut self) -> Result<u64, MergeError> {
         self.stage.predicted_bytes()
     }
 

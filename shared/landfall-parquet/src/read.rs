@@ -124,6 +124,7 @@ fn members<const RECORD: bool>(
     let opened = cursor.at;
     cursor.enter()?;
     cursor.space();
+    node.catch_up();
     node.generation += 1;
     let generation = node.generation;
     let mut seen = 0;

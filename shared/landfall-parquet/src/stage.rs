@@ -11,6 +11,7 @@ use landfall_core::contract::ViolationPolicy;
 
 use crate::column::StructNode;
 use crate::contract::CompiledContract;
+use crate::encode::Encoder;
 use crate::fault::{Fault, Position, QuarantineReason, RejectedRow};
 use crate::files::Files;
 use crate::given::Given;
@@ -54,7 +55,7 @@ pub(crate) struct Stage {
     reader: RecordReader,
     records: StructNode,
     router: Router,
-    files: Files,
+    files: Encoder,
     /// For each row that waits, its weight and partition.
     waiting: Vec<(u64, PartitionId)>,
     waiting_weight: u64,
@@ -68,8 +69,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Nothing waits, no file is open.
-    pub(crate) fn new(spec: MergeSpec, contract: CompiledContract) -> Result<Self, MergeError> {
+    /// Nothing waits, no file is open. `apart`: a thread of its own encodes.
+    pub(crate) fn new(spec: MergeSpec, contract: CompiledContract, apart: bool) -> Result<Self, MergeError> {
         let mut router = Router::new(&spec, &contract).map_err(MergeError::Spec)?;
         let records = contract.empty_records();
         let given = Given::new(&spec.config.contract, spec.planned_at, &spec.job_id);
@@ -84,7 +85,7 @@ impl Stage {
             batch_weight: if router.by_record() { slice_weight * 8 } else { slice_weight },
             slice_weight,
             router,
-            files,
+            files: Encoder::new(files, apart)?,
             contract,
             waiting: Vec::new(),
             waiting_weight: 0,
@@ -122,8 +123,9 @@ impl Stage {
     }
 
     /// The bytes of all files, those of open ones estimated.
-    pub(crate) fn predicted_bytes(&self) -> u64 {
-        self.files.predicted_bytes()
+    pub(crate) fn predicted_bytes(&mut self) -> Result<u64, MergeError> {
+        self.files.wait()?;
+        Ok(self.files.predicted_bytes())
     }
 
     /// What was written since the last call.
@@ -244,10 +246,15 @@ impl Stage {
 
     /// An input ended well: writes what is worth it, and ends files that are full.
     pub(crate) fn boundary(&mut self) -> Result<(), MergeError> {
+        let together = !self.router.by_record();
+        if self.files.could_reach(self.target, self.waiting_weight, together) {
+            self.files.wait()?;
+        }
         if self.waiting_weight >= self.batch_weight || self.could_fill_a_file() {
             self.write()?;
         }
-        self.files.boundary()
+        // Far from the target no file ends here, and reading goes on while rows are encoded.
+        if self.files.could_reach(self.target, 0, together) { self.files.boundary() } else { Ok(()) }
     }
 
     /// Whether the rows that wait could bring a file to its target. They never grow when they are encoded, so that no
@@ -308,7 +315,7 @@ impl Stage {
         for (index, row) in weights.iter().enumerate() {
             weight += row;
             if weight >= self.slice_weight || index + 1 == weights.len() {
-                self.files.write(id, &values, &rows.slice(start, index + 1 - start))?;
+                self.files.write(id, &values, rows.slice(start, index + 1 - start), weight)?;
                 (start, weight) = (index + 1, 0);
             }
         }

@@ -1,6 +1,5 @@
 //! From grown columns to arrow arrays. The vectors move into the arrays; the columns begin anew.
 
-use std::mem::take;
 use std::sync::Arc;
 
 use arrow_array::types::{
@@ -14,12 +13,24 @@ use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StringArray,
     StructArray,
 };
-use arrow_buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType as ArrowType, Fields, SchemaRef};
 use landfall_core::data_type::TimeUnit;
 
 use super::nested::Spans;
 use super::{Flat, Node, StructNode, Texts};
+
+/// The values of a column. As many are expected the next time: growing is dearer than room.
+fn take<T>(values: &mut Vec<T>) -> Vec<T> {
+    let next = Vec::with_capacity(values.len());
+    std::mem::replace(values, next)
+}
+
+/// The nulls of a column, with room for as many the next time.
+fn nulls(nulls: &mut NullBufferBuilder) -> Option<NullBuffer> {
+    let next = NullBufferBuilder::new(nulls.len());
+    std::mem::replace(nulls, next).build()
+}
 
 /// The columns do not make up an array: a defect of the engine.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +64,7 @@ impl<T: Copy> Flat<T> {
         values: ScalarBuffer<P::Native>,
         data_type: &ArrowType,
     ) -> Result<ArrayRef, Broken> {
-        let array = PrimitiveArray::<P>::try_new(values, self.nulls.finish())
+        let array = PrimitiveArray::<P>::try_new(values, nulls(&mut self.nulls))
             .map_err(|error: ArrowError| Broken::new(data_type, error))?;
         Ok(Arc::new(array.with_data_type(data_type.clone())))
     }
@@ -61,19 +72,21 @@ impl<T: Copy> Flat<T> {
 
 /// The offsets of variable-length values. They only ever grow.
 fn offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
-    OffsetBuffer::new(std::mem::replace(offsets, vec![0]).into())
+    let grown = take(offsets);
+    offsets.push(0);
+    OffsetBuffer::new(grown.into())
 }
 
 impl Texts {
     fn text(&mut self, data_type: &ArrowType) -> Result<StringArray, Broken> {
         let bytes = Buffer::from_vec(take(&mut self.bytes));
-        StringArray::try_new(offsets(&mut self.offsets), bytes, self.nulls.finish())
+        StringArray::try_new(offsets(&mut self.offsets), bytes, nulls(&mut self.nulls))
             .map_err(|error| Broken::new(data_type, error))
     }
 
     fn binary(&mut self, data_type: &ArrowType) -> Result<BinaryArray, Broken> {
         let bytes = Buffer::from_vec(take(&mut self.bytes));
-        BinaryArray::try_new(offsets(&mut self.offsets), bytes, self.nulls.finish())
+        BinaryArray::try_new(offsets(&mut self.offsets), bytes, nulls(&mut self.nulls))
             .map_err(|error| Broken::new(data_type, error))
     }
 }
@@ -90,7 +103,7 @@ impl Node {
         match self {
             Self::Bool(flat) => {
                 let values = BooleanBuffer::from(take(&mut flat.values));
-                Ok(Arc::new(BooleanArray::new(values, flat.nulls.finish())))
+                Ok(Arc::new(BooleanArray::new(values, nulls(&mut flat.nulls))))
             }
             Self::Int { bits, values } => match bits {
                 8 => values.array::<Int8Type>(data_type),
@@ -149,7 +162,7 @@ impl Node {
                     element.clone(),
                     list.spans.offsets(),
                     values,
-                    list.spans.nulls.finish(),
+                    nulls(&mut list.spans.nulls),
                 );
                 Ok(Arc::new(array.map_err(|error| Broken::new(data_type, error))?))
             }
@@ -158,9 +171,9 @@ impl Node {
                     return Err(Broken::new(data_type, "the column is a struct"));
                 };
                 let length = members.len();
-                let nulls = members.nulls.finish();
+                let missing = nulls(&mut members.nulls);
                 let arrays = members.arrays(fields)?;
-                let array = StructArray::try_new_with_length(fields.clone(), arrays, nulls, length);
+                let array = StructArray::try_new_with_length(fields.clone(), arrays, missing, length);
                 Ok(Arc::new(array.map_err(|error| Broken::new(data_type, error))?))
             }
             Self::Map(map) => {
@@ -181,7 +194,7 @@ impl Node {
                             entries.clone(),
                             map.spans.offsets(),
                             pairs,
-                            map.spans.nulls.finish(),
+                            nulls(&mut map.spans.nulls),
                             false,
                         )
                     });
@@ -193,6 +206,7 @@ impl Node {
 
 impl StructNode {
     fn arrays(&mut self, fields: &Fields) -> Result<Vec<ArrayRef>, Broken> {
+        self.catch_up();
         let arrays = self
             .fields
             .iter_mut()

@@ -33,6 +33,11 @@ impl<T: Copy + Default> Flat<T> {
         self.nulls.append_null();
     }
 
+    fn push_nulls(&mut self, count: usize) {
+        self.values.resize(self.values.len() + count, T::default());
+        self.nulls.append_n_nulls(count);
+    }
+
     fn truncate(&mut self, length: usize) {
         self.values.truncate(length);
         self.nulls.truncate(length);
@@ -71,6 +76,12 @@ impl Texts {
     fn push_null(&mut self) {
         self.offsets.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
         self.nulls.append_null();
+    }
+
+    fn push_nulls(&mut self, count: usize) {
+        let end = i32::try_from(self.bytes.len()).unwrap_or(i32::MAX);
+        self.offsets.resize(self.offsets.len() + count, end);
+        self.nulls.append_n_nulls(count);
     }
 
     fn truncate(&mut self, length: usize) {
@@ -158,8 +169,27 @@ impl Node {
             Self::Date { values, .. } => values.push_null(),
             Self::Text(texts) | Self::Binary(texts) | Self::Json(texts) => texts.push_null(),
             Self::List(list) => list.push_null(),
-            Self::Struct(members) => members.push_null(),
+            Self::Struct(members) => members.push_nulls(1),
             Self::Map(map) => map.push_null(),
+        }
+    }
+
+    /// Appends `count` nulls.
+    pub(crate) fn push_nulls(&mut self, count: usize) {
+        match self {
+            Self::Bool(values) => values.push_nulls(count),
+            Self::Int { values, .. } | Self::Time { values, .. } | Self::Timestamp { values, .. } => {
+                values.push_nulls(count);
+            }
+            Self::UInt { values, .. } => values.push_nulls(count),
+            Self::Float32(values) => values.push_nulls(count),
+            Self::Float64(values) => values.push_nulls(count),
+            Self::Decimal { values, .. } => values.push_nulls(count),
+            Self::Date { values, .. } => values.push_nulls(count),
+            Self::Text(texts) | Self::Binary(texts) | Self::Json(texts) => texts.push_nulls(count),
+            Self::List(list) => list.spans.push_nulls(count),
+            Self::Struct(members) => members.push_nulls(count),
+            Self::Map(map) => map.spans.push_nulls(count),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use arrow_buffer::NullBufferBuilder;
+use foldhash::fast::FixedState;
 use landfall_core::contract::TimeFormat;
 use landfall_core::data_type::DataType;
 
@@ -31,6 +32,12 @@ impl Spans {
         let end = self.offsets.last().copied().unwrap_or(0);
         self.offsets.push(end);
         self.nulls.append_null();
+    }
+
+    pub(super) fn push_nulls(&mut self, count: usize) {
+        let end = self.offsets.last().copied().unwrap_or(0);
+        self.offsets.resize(self.offsets.len() + count, end);
+        self.nulls.append_n_nulls(count);
     }
 
     /// Cuts back to `length` values; answers how many elements remain.
@@ -147,28 +154,48 @@ impl Field {
     }
 }
 
+/// Whether two keys are equal. Keys are short, and a call to compare memory would cost more than comparing them.
+#[inline]
+fn same(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len()
+        && match left.len() {
+            8..=16 => {
+                left.first_chunk::<8>() == right.first_chunk() && left.last_chunk::<8>() == right.last_chunk()
+            }
+            4..=7 => {
+                left.first_chunk::<4>() == right.first_chunk() && left.last_chunk::<4>() == right.last_chunk()
+            }
+            0..=3 => left.iter().eq(right),
+            _ => left == right,
+        }
+}
+
 /// A struct column, or the record itself.
 #[derive(Debug)]
 pub(crate) struct StructNode {
     pub(crate) fields: Vec<Field>,
-    /// The fields by key. Only looked up, never walked: its order is of no consequence.
-    lookup: HashMap<Box<[u8]>, usize>,
+    /// The fields by key. Only looked up, never walked: its order is of no consequence. Its keys are the contract's, so a
+    /// hash that anybody can foresee does no harm.
+    lookup: HashMap<Box<[u8]>, usize, FixedState>,
     /// How many structs were begun.
     pub(crate) generation: u64,
     pub(super) nulls: NullBufferBuilder,
     length: usize,
+    /// How many of the last values are nulls that the fields do not have yet. A struct that most records lack, hundreds
+    /// of columns below it, costs a record one addition.
+    behind: usize,
 }
 
 impl StructNode {
     pub(crate) fn new(fields: Vec<Field>) -> Self {
         let lookup = fields.iter().enumerate().map(|(index, field)| (field.source.clone(), index)).collect();
-        Self { fields, lookup, generation: 0, nulls: NullBufferBuilder::new(0), length: 0 }
+        Self { fields, lookup, generation: 0, nulls: NullBufferBuilder::new(0), length: 0, behind: 0 }
     }
 
     /// The field of a key. `hint` is the field that comes next if the record has the contract's order.
     #[inline]
     pub(crate) fn find(&self, key: &[u8], hint: usize) -> Option<usize> {
-        if self.fields.get(hint).is_some_and(|field| *field.source == *key) {
+        if self.fields.get(hint).is_some_and(|field| same(&field.source, key)) {
             return Some(hint);
         }
         self.lookup.get(key).copied()
@@ -180,18 +207,31 @@ impl StructNode {
         self.nulls.append_non_null();
     }
 
-    pub(super) fn push_null(&mut self) {
-        for field in &mut self.fields {
-            field.node.push_null();
+    pub(super) fn push_nulls(&mut self, count: usize) {
+        self.behind += count;
+        self.length += count;
+        self.nulls.append_n_nulls(count);
+    }
+
+    /// Gives the fields the nulls that they do not have yet. Before a value is appended to one of them.
+    #[inline]
+    pub(crate) fn catch_up(&mut self) {
+        if self.behind > 0 {
+            let count = std::mem::take(&mut self.behind);
+            for field in &mut self.fields {
+                field.node.push_nulls(count);
+            }
         }
-        self.length += 1;
-        self.nulls.append_null();
     }
 
     /// Cuts all fields back to `length` values.
     pub(crate) fn truncate(&mut self, length: usize) {
+        let filled = self.length - self.behind;
+        // Fields that are behind are all of one length: no value of a struct was begun.
+        let in_fields = if self.behind > 0 { length.min(filled) } else { length };
+        self.behind = length.saturating_sub(filled).min(self.behind);
         for field in &mut self.fields {
-            field.node.truncate(length);
+            field.node.truncate(in_fields);
         }
         self.length = length;
         self.nulls.truncate(length);

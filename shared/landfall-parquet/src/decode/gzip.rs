@@ -197,14 +197,14 @@ fn trailing() -> Stop {
     )
 }
 
-enum Header {
+pub(super) enum Header {
     Complete(usize),
     Incomplete,
     Broken(&'static str),
 }
 
 /// The length of the header that `bytes` begins with.
-fn header_length(bytes: &[u8]) -> Header {
+pub(super) fn header_length(bytes: &[u8]) -> Header {
     if !bytes.iter().zip([0x1f, 0x8b, 8]).all(|(found, wanted)| *found == wanted) {
         return Header::Broken("the header does not begin with 1f 8b 08");
     }

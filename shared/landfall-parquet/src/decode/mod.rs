@@ -10,6 +10,7 @@
 //! What comes out of gzip or zstd must be plain: data that is compressed twice is refused.
 
 mod gzip;
+mod whole;
 mod zstd;
 
 use crate::fault::QuarantineReason;
@@ -17,6 +18,7 @@ use crate::limits;
 use crate::merge::Stop;
 
 pub(crate) use gzip::Gzip;
+pub(crate) use whole::Whole;
 pub(crate) use zstd::Zstd;
 
 /// Decoded bytes handed over at once.
@@ -94,11 +96,14 @@ pub(crate) struct Decoder {
     /// Staged bytes taken so far.
     taken: u64,
     check: Check,
+    whole: Whole,
 }
 
 #[derive(Debug)]
 enum Codec {
     Plain,
+    /// A gzip object that may be small enough to be decoded at once.
+    Gathered(Vec<u8>),
     Gzip(Box<Gzip>),
     Zstd(Box<Zstd>),
 }
@@ -162,9 +167,15 @@ fn unsupported(name: &'static str) -> Stop {
 }
 
 impl Decoder {
-    pub(crate) fn new() -> Self {
+    /// A decoder with the memory of an earlier one, or with `Whole::default()`.
+    pub(crate) fn new(whole: Whole) -> Self {
         let check = Check { decoded: 0, inner: Head::new(), compressed: true };
-        Self { head: Head::new(), codec: None, piece: Vec::new(), taken: 0, check }
+        Self { head: Head::new(), codec: None, piece: Vec::new(), taken: 0, check, whole }
+    }
+
+    /// The memory for the next decoder.
+    pub(crate) fn into_whole(self) -> Whole {
+        self.whole
     }
 
     /// Decoded bytes so far.
@@ -213,10 +224,17 @@ impl Decoder {
             self.begin(&mut &[][..], true, sink)?;
         }
         self.feed_piece(sink)?;
+        if let Some(Codec::Gathered(object)) = &mut self.codec {
+            let object = std::mem::take(object);
+            match self.whole.decode(&object) {
+                Some(decoded) => self.check.pass(decoded, object.len() as u64, false, sink)?,
+                None => self.stream(&object, sink)?,
+            }
+        }
         match &mut self.codec {
             Some(Codec::Gzip(gzip)) => gzip.finish()?,
             Some(Codec::Zstd(zstd)) => zstd.finish()?,
-            Some(Codec::Plain) | None => {}
+            Some(Codec::Plain | Codec::Gathered(_)) | None => {}
         }
         self.check.pass(&[], self.taken, true, sink)
     }
@@ -227,7 +245,7 @@ impl Decoder {
         self.check.compressed = kind != Kind::Plain;
         self.codec = Some(match kind {
             Kind::Plain => Codec::Plain,
-            Kind::Gzip => Codec::Gzip(Box::new(Gzip::new())),
+            Kind::Gzip => Codec::Gathered(Vec::new()),
             Kind::Zstd => Codec::Zstd(Box::new(Zstd::new()?)),
             Kind::Unsupported(name) => return Err(unsupported(name)),
         });
@@ -235,11 +253,28 @@ impl Decoder {
         self.feed(&head, sink)
     }
 
+    /// Decodes a gathered object as a stream, in the pieces in which a stream would have had it.
+    fn stream(&mut self, object: &[u8], sink: &mut Sink<'_>) -> Result<(), Stop> {
+        self.codec = Some(Codec::Gzip(Box::new(Gzip::new())));
+        self.taken = 0;
+        let (head, rest) = object.split_at_checked(HEAD_BYTES).unwrap_or((object, &[]));
+        self.feed(head, sink)?;
+        rest.chunks(IN_BYTES).try_for_each(|piece| self.feed(piece, sink))
+    }
+
     fn feed(&mut self, chunk: &[u8], sink: &mut Sink<'_>) -> Result<(), Stop> {
+        if let Some(Codec::Gathered(object)) = &mut self.codec {
+            object.extend_from_slice(chunk);
+            if object.len() > whole::GATHERED_BYTES {
+                let object = std::mem::take(object);
+                return self.stream(&object, sink);
+            }
+            return Ok(());
+        }
         let Self { codec, check, taken, .. } = self;
         let before = *taken;
         match codec {
-            None => return Ok(()),
+            None | Some(Codec::Gathered(_)) => return Ok(()),
             Some(Codec::Plain) => check.pass(chunk, 0, false, sink)?,
             Some(Codec::Gzip(gzip)) => {
                 gzip.push(chunk, &mut |bytes, read| check.pass(bytes, before + read, false, sink))?;

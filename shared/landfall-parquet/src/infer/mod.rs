@@ -8,7 +8,7 @@ mod shape;
 
 use landfall_core::contract::{Column, DuplicateKeys};
 
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Whole};
 use crate::document::check_document;
 use crate::fault::Position;
 use crate::json::Cursor;
@@ -56,7 +56,7 @@ impl Inference {
 
     /// Begins the next input.
     pub fn begin_input(&mut self) {
-        self.input = Some(Input { decoder: Decoder::new(), lines: Lines::new(), over: false });
+        self.input = Some(Input { decoder: Decoder::new(Whole::default()), lines: Lines::new(), over: false });
     }
 
     /// Takes the next bytes of the input, as they are staged: plain, gzip or zstd.

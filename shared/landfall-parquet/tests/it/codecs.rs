@@ -56,6 +56,50 @@ fn gzip_is_read_to_its_last_member() {
 }
 
 #[test]
+fn what_follows_a_gzip_member_is_seen_even_if_it_ends_as_the_member_does() {
+    let (one, two) = (gzip(ONE), gzip(TWO));
+    let trailer = &one[one.len() - 8..];
+    check(&concat(&[&one, trailer]), Err("gzip_trailing_bytes"));
+    check(&concat(&[&one, b"junk", trailer]), Err("gzip_trailing_bytes"));
+    check(&concat(&[&one, &[0; 9], trailer]), Err("gzip_trailing_bytes"));
+    check(&concat(&[&one, &two, trailer]), Err("gzip_trailing_bytes"));
+    // The same member twice ends twice alike: that is no reason to refuse it.
+    check(&concat(&[&one, &one]), Ok(4));
+}
+
+#[test]
+fn a_gzip_object_is_told_the_same_however_large_it_is() {
+    let texts = spec(contract(vec![column("v", "string")]));
+    // Small, then longer than 4 MiB as it is, then longer than 16 MiB decoded: only the first is decoded at once.
+    for (rows, noisy) in [(5_u64, 100), (80, 100), (200, 2)] {
+        let mut noise = 1_u64;
+        let mut text = String::new();
+        for _ in 0..rows {
+            text.push_str("{\"v\":\"");
+            for n in 0..100_000 {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let letter = if n % 100 < noisy { u8::try_from(noise >> 58).unwrap() } else { 0 };
+                text.push(char::from(b'0' + letter).to_ascii_lowercase());
+            }
+            text.push_str("\"}\n");
+        }
+        let text = text.replace('\\', "~");
+        let object = gzip(text.as_bytes());
+        let found = |bytes: &[u8]| match merge(&texts, &[bytes]).verdicts.remove(0) {
+            InputVerdict::Merged { rows, rejected: 0 } => Ok(rows),
+            InputVerdict::Quarantined(quarantine) => Err(quarantine.reason.as_str()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found(&object), Ok(rows));
+        assert_eq!(found(&concat(&[&object, &[0; 10_000]])), Ok(rows));
+        assert_eq!(found(&object[..object.len() - 3]), Err("gzip_truncated"));
+        assert_eq!(found(&concat(&[&object, b"x"])), Err("gzip_trailing_bytes"));
+        assert_eq!(found(&flipped(&object, object.len() - 6)), Err("gzip_checksum"));
+        assert_eq!(found(&flipped(&object, object.len() - 1)), Err("gzip_length"));
+    }
+}
+
+#[test]
 fn gzip_headers_may_have_all_their_parts() {
     let one = gzip(ONE);
     let header =

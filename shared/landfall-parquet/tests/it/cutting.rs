@@ -98,7 +98,7 @@ fn the_caller_may_stop_when_a_file_is_full_and_nothing_waits() {
         consumed += 1;
     }
     assert!((4..=7).contains(&consumed), "{consumed}");
-    assert!((95_000..125_000).contains(&merge.predicted_bytes()));
+    assert!((95_000..125_000).contains(&merge.predicted_bytes().unwrap()));
     merge.finish().unwrap();
     assert_eq!(files(merge.take_output()).len(), 1);
 }

@@ -57,6 +57,19 @@ fn two_runs_give_the_same_bytes() {
 }
 
 #[test]
+fn files_that_fill_over_many_inputs_are_cut_alike_with_and_without_a_thread() {
+    let inputs: Vec<Vec<u8>> = (0..120).map(|n| lines(200 + n % 7 * 40, n)).collect();
+    let slices: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    let mut spec = routed();
+    spec.config.layout.target_bytes = 16_000;
+    spec.config.layout.row_group_bytes = 5_000;
+    assert!(merge(&spec, &slices).files.len() > 9, "some are cut");
+    spec.config.layout.partitions = Vec::new();
+    spec.partition = Vec::new();
+    assert!(merge(&spec, &slices).files.len() > 1, "some are cut");
+}
+
+#[test]
 fn a_quarantined_input_leaves_no_trace_in_the_bytes() {
     let (good, bad) = (lines(200, 1), gzip(&lines(200, 2)));
     let with = merge(&routed(), &[&good, &bad[..bad.len() - 1], &good]);

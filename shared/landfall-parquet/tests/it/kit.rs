@@ -117,9 +117,18 @@ impl Run {
     }
 }
 
-/// Merges inputs, each given in slices.
+/// Merges inputs, each given in slices: encoded where they are read, and again by a thread, to the same result.
 pub(crate) fn merge_slices(spec: &MergeSpec, inputs: &[Vec<&[u8]>]) -> Result<Run, MergeError> {
-    let mut merge = Merge::new(spec.clone())?;
+    let here = run(Merge::new(spec.clone())?, inputs);
+    let apart = run(Merge::with_encoding_thread(spec.clone())?, inputs);
+    match (&here, &apart) {
+        (Ok(here), Ok(apart)) => assert_eq!(here, apart, "the thread changes nothing"),
+        (here, apart) => assert_eq!(format!("{here:?}"), format!("{apart:?}"), "the thread changes nothing"),
+    }
+    here
+}
+
+fn run(mut merge: Merge, inputs: &[Vec<&[u8]>]) -> Result<Run, MergeError> {
     let mut run = Run { verdicts: Vec::new(), files: Vec::new(), rejected: Vec::new() };
     let mut events = Vec::new();
     for (index, slices) in inputs.iter().enumerate() {

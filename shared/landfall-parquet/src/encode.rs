@@ -1,0 +1,228 @@
+//! Encoding beside reading: the files of a merge, written where they are read or by a thread of their own.
+//!
+//! What is written must not depend on which of the two it is, nor on how fast the thread is. So whatever decides asks only
+//! for sizes that hold at a fixed place of the row stream: those of the last time when both were at the same place
+//! ([`Encoder::wait`]), and the weight of the rows sent since.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use arrow_array::RecordBatch;
+use landfall_core::partition::Partition;
+
+use crate::files::Files;
+use crate::output::OutputEvent;
+use crate::route::PartitionId;
+use crate::spec::MergeError;
+
+/// Batches that wait for the thread, beside the one it encodes.
+const WAITING: usize = 1;
+
+/// How much larger than their weight rows could be taken to become. They never grow at all when they are encoded, by
+/// experience; this leaves room for what a format may add.
+const GROWTH: u64 = 2;
+
+enum Command {
+    Write(PartitionId, Partition, RecordBatch),
+    Boundary,
+    Finish,
+}
+
+/// What the files are after a command.
+#[derive(Debug, Default)]
+struct State {
+    sizes: Vec<(PartitionId, u64)>,
+    finished: u32,
+    predicted: u64,
+}
+
+struct Answer {
+    state: State,
+    events: Vec<OutputEvent>,
+    outcome: Result<(), MergeError>,
+}
+
+fn carry_out(files: &mut Files, command: Command) -> Answer {
+    let outcome = match command {
+        Command::Write(id, values, rows) => files.write(id, &values, &rows),
+        Command::Boundary => files.boundary(),
+        Command::Finish => files.finish(),
+    };
+    let state = State {
+        sizes: files.sizes().collect(),
+        finished: files.finished(),
+        predicted: files.predicted_bytes(),
+    };
+    Answer { state, events: files.take_events(), outcome }
+}
+
+/// The thread that encodes.
+struct Worker {
+    /// `None` once no command will follow.
+    commands: Option<SyncSender<Command>>,
+    answers: Receiver<Answer>,
+    /// Commands not answered yet.
+    open: usize,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Place {
+    Here(Box<Files>),
+    Thread(Worker),
+}
+
+/// The files of a merge.
+pub(crate) struct Encoder {
+    place: Place,
+    events: Vec<OutputEvent>,
+    /// The files when both sides were last at the same place, and the weight of the rows sent since.
+    state: State,
+    sent: u64,
+    /// The newest state, which is looked at only when both sides are at the same place again.
+    newest: Option<State>,
+}
+
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+fn gone() -> MergeError {
+    MergeError::Write { seq: 0, message: "the encoding thread ended".to_owned() }
+}
+
+impl Worker {
+    fn spawn(mut files: Files) -> Result<Self, MergeError> {
+        let (commands, wanted) = sync_channel(WAITING);
+        let (answer, answers) = sync_channel(WAITING + 2);
+        let thread = thread::Builder::new()
+            .name("encode".to_owned())
+            .spawn(move || {
+                for command in wanted {
+                    if answer.send(carry_out(&mut files, command)).is_err() {
+                        return;
+                    }
+                }
+            })
+            .map_err(|error| MergeError::Spec(format!("no thread to encode with: {error}")))?;
+        Ok(Self { commands: Some(commands), answers, open: 0, thread: Some(thread) })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.commands = None;
+        // The thread may be waiting to hand over an answer.
+        while self.answers.recv().is_ok() {}
+        if let Some(thread) = self.thread.take() {
+            // Its panic, if it had one, was told as a missing answer.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Encoder {
+    /// Writes on the thread that reads, or on one of its own.
+    pub(crate) fn new(files: Files, apart: bool) -> Result<Self, MergeError> {
+        let place = if apart { Place::Thread(Worker::spawn(files)?) } else { Place::Here(Box::new(files)) };
+        Ok(Self { place, events: Vec::new(), state: State::default(), sent: 0, newest: None })
+    }
+
+    /// Appends rows of a weight to the file of a partition.
+    pub(crate) fn write(
+        &mut self,
+        id: PartitionId,
+        values: &Partition,
+        rows: RecordBatch,
+        weight: u64,
+    ) -> Result<(), MergeError> {
+        self.sent = self.sent.saturating_add(weight);
+        self.send(Command::Write(id, values.clone(), rows))
+    }
+
+    /// An input ends here: files at or past the target end.
+    pub(crate) fn boundary(&mut self) -> Result<(), MergeError> {
+        self.send(Command::Boundary)?;
+        self.wait()
+    }
+
+    /// Ends all files.
+    pub(crate) fn finish(&mut self) -> Result<(), MergeError> {
+        self.send(Command::Finish)?;
+        self.wait()
+    }
+
+    /// What waits for the caller, as far as it is written.
+    pub(crate) fn take_events(&mut self) -> Vec<OutputEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Waits until all rows sent are encoded: what is asked below then holds exactly.
+    pub(crate) fn wait(&mut self) -> Result<(), MergeError> {
+        while let Place::Thread(worker) = &mut self.place
+            && worker.open > 0
+        {
+            let answer = worker.answers.recv().map_err(|_| gone())?;
+            worker.open -= 1;
+            self.take(answer)?;
+        }
+        self.sent = 0;
+        if let Some(newest) = self.newest.take() {
+            self.state = newest;
+        }
+        Ok(())
+    }
+
+    /// Whether a file could have `bytes` by now, `more` of them to come.
+    pub(crate) fn could_reach(&self, bytes: u64, more: u64, together: bool) -> bool {
+        let sizes = self.state.sizes.iter().map(|(_, size)| *size);
+        let known = if together { sizes.sum() } else { sizes.max().unwrap_or(0) };
+        self.sent.saturating_mul(GROWTH).saturating_add(known).saturating_add(more) >= bytes
+    }
+
+    /// How many files were finished when both sides last were at the same place.
+    pub(crate) fn finished(&self) -> u32 {
+        self.state.finished
+    }
+
+    /// Whether no file was open then, and no row was sent since.
+    pub(crate) fn none_open(&self) -> bool {
+        self.state.sizes.is_empty() && self.sent == 0
+    }
+
+    /// The size of all files then, the open ones estimated.
+    pub(crate) fn predicted_bytes(&self) -> u64 {
+        self.state.predicted
+    }
+
+    /// Partition and size of each file that was open then.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = (PartitionId, u64)> {
+        self.state.sizes.iter().copied()
+    }
+
+    fn send(&mut self, command: Command) -> Result<(), MergeError> {
+        let worker = match &mut self.place {
+            Place::Here(files) => {
+                let answer = carry_out(files, command);
+                return self.take(answer);
+            }
+            Place::Thread(worker) => worker,
+        };
+        worker.commands.as_ref().and_then(|commands| commands.send(command).ok()).ok_or_else(gone)?;
+        worker.open += 1;
+        while let Place::Thread(worker) = &mut self.place
+            && let Ok(answer) = worker.answers.try_recv()
+        {
+            worker.open -= 1;
+            self.take(answer)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, mut answer: Answer) -> Result<(), MergeError> {
+        self.events.append(&mut answer.events);
+        self.newest = Some(answer.state);
+        answer.outcome
+    }
+}
