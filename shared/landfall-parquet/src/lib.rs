@@ -47,6 +47,7 @@ mod stage;
 #[cfg(feature = "stages")]
 pub mod stages;
 mod time;
+mod token;
 pub mod validate;
 
 pub use contract::{CompiledContract, ContractError};

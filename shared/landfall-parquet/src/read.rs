@@ -11,9 +11,10 @@ use crate::fault::{Checked, Fault, ViolationCode};
 use crate::given::Given;
 use crate::json::keys::skip_value;
 use crate::json::text::unescape;
-use crate::json::{Cursor, Keys, Number, Text, blank_duplicates};
+use crate::json::{Cursor, Keys, Text, blank_duplicates};
 use crate::number::{self, Refusal};
 use crate::time;
+use crate::token::{integer_token, number_token, text_token, wrong_type};
 
 /// Memory for unescaped texts that is kept from one line to the next.
 const KEPT_SCRATCH: usize = 1024 * 1024;
@@ -269,13 +270,6 @@ fn unknown(cursor: &Cursor<'_>, key: Text) -> Box<Fault> {
     }
 }
 
-/// What a column takes but did not find.
-#[cold]
-fn wrong_type(cursor: &Cursor<'_>, wanted: &'static str) -> Box<Fault> {
-    let found = cursor.kind();
-    Fault::new(ViolationCode::WrongType, cursor.at, format!("expected {wanted}, found {found}"))
-}
-
 /// Reads one value, which is not null at the top of a column, into its column.
 fn value(cursor: &mut Cursor<'_>, node: &mut Node, context: &mut Context) -> Checked<()> {
     match node {
@@ -367,34 +361,6 @@ fn value_or_null(cursor: &mut Cursor<'_>, node: &mut Node, context: &mut Context
         return Ok(());
     }
     value(cursor, node, context)
-}
-
-#[inline]
-fn text_token(cursor: &mut Cursor<'_>, wanted: &'static str) -> Checked<Text> {
-    if cursor.peek() == Some(b'"') { cursor.string() } else { Err(wrong_type(cursor, wanted)) }
-}
-
-#[inline]
-fn number_token(cursor: &mut Cursor<'_>) -> Checked<Number> {
-    match cursor.peek() {
-        Some(b'-' | b'0'..=b'9') => cursor.number(),
-        _ => Err(wrong_type(cursor, "a number")),
-    }
-}
-
-/// An integer literal: a fraction or an exponent is a number of another type, even when its value is whole.
-#[inline]
-fn integer_token<'a>(cursor: &mut Cursor<'a>, wanted: &'static str) -> Checked<(&'a [u8], usize)> {
-    let at = cursor.at;
-    if !matches!(cursor.peek(), Some(b'-' | b'0'..=b'9')) {
-        return Err(wrong_type(cursor, wanted));
-    }
-    let number = cursor.number()?;
-    if !number.integer {
-        let detail = "expected an integer, found a number with a fraction or an exponent";
-        return Err(Fault::new(ViolationCode::WrongType, at, detail));
-    }
-    Ok((cursor.slice(number.start, number.end), at))
 }
 
 /// A text without its escapes.

@@ -19,6 +19,8 @@ const CORE_MAY_USE: &[&str] = &[
     "sha2",
     "thiserror",
     "toml",
+    // Names without accents: text in, text out.
+    "unicode-normalization",
     // Compression of log bodies: bytes in, bytes out.
     "zstd",
 ];

@@ -56,7 +56,8 @@ impl Inference {
 
     /// Begins the next input.
     pub fn begin_input(&mut self) {
-        self.input = Some(Input { decoder: Decoder::new(Whole::default()), lines: Lines::new(), over: false });
+        self.input =
+            Some(Input { decoder: Decoder::new(Whole::default()), lines: Lines::new(), over: false });
     }
 
     /// Takes the next bytes of the input, as they are staged: plain, gzip or zstd.

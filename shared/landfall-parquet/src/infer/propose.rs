@@ -98,7 +98,9 @@ fn object(objects: &Objects, depth: usize) -> DataType {
     let sparse = written.saturating_mul(SPARSE) < objects.count.saturating_mul(members.len() as u64);
     if members.len() >= FEW_KEYS && sparse {
         let mut values = Shape::default();
-        members.iter().for_each(|(_, shape)| values.join(shape.clone()));
+        for (_, shape) in members {
+            values.join(shape.clone());
+        }
         return DataType::Map(Box::new(data_type(&values, depth + 1)));
     }
     let mut names = std::collections::BTreeSet::new();

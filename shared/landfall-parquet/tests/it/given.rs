@@ -132,5 +132,6 @@ fn members_with_the_names_of_given_columns_are_members_like_any_other() {
 
 fn sha256(text: &str) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    let hex: Vec<String> = sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    hex.concat()
 }
