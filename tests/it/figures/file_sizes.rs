@@ -213,11 +213,20 @@ fn full() -> Vec<Case> {
     ]
 }
 
-/// `FILE_SIZES=full` runs the sizes of production, for many minutes; `FILE_SIZES_REPORT` names the file that then takes
-/// the report.
+/// The runs that are asked for: a small one of each kind, `full` ones, or those with these numbers of them, from 1.
+fn asked() -> Vec<Case> {
+    let Ok(which) = std::env::var("FILE_SIZES") else { return small() };
+    let numbers: Vec<usize> = which.split(',').filter_map(|number| number.parse().ok()).collect();
+    let all = full().into_iter().enumerate();
+    all.filter(|(at, _)| which == "full" || numbers.contains(&(at + 1))).map(|(_, case)| case).collect()
+}
+
+/// `FILE_SIZES=full` runs the sizes of production, for many minutes, and `FILE_SIZES=4,5` some of them;
+/// `FILE_SIZES_REPORT` names the file that then takes the report.
 #[tokio::test]
 async fn files_come_out_at_the_target_size_however_small_or_large_the_objects_are() {
-    let cases = if std::env::var("FILE_SIZES").is_ok_and(|which| which == "full") { full() } else { small() };
+    let cases = asked();
+    assert!(!cases.is_empty(), "FILE_SIZES is `full`, or numbers of its runs from 1");
     let mut report = String::new();
     let mut outside = 0;
     for case in cases {
