@@ -71,8 +71,8 @@ build: ## Build everything, with the one profile that tests, demo and `landfall 
 check: $(VENV)/.check-tools ## Formatting, lints, documentation, dependencies, templates
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	@# The corpora tests stand behind a feature, and are code like any other.
-	cargo clippy --workspace --all-targets --locked --features landfall-parquet/corpora -- -D warnings
+	@# The corpora tests and the benchmarks stand behind features, and are code like any other.
+	cargo clippy --workspace --all-targets --locked --features landfall-parquet/corpora,landfall-parquet/stages -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 	@# cargo-deny reads the manifests of every platform's crates, of which a build fetches only its own.
 	cargo fetch --locked --quiet

@@ -15,7 +15,6 @@ use arrow_array::RecordBatch;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use landfall_core::contract::Contract;
-use landfall_parquet::CompiledContract;
 use landfall_parquet::stages::{Decoding, Reading};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -66,7 +65,7 @@ fn lines() -> Vec<u8> {
     text.into_bytes()
 }
 
-fn contract() -> CompiledContract {
+fn reading() -> Reading {
     let types = [
         ("event_id", "string"),
         ("event", "string"),
@@ -88,11 +87,11 @@ fn contract() -> CompiledContract {
         .collect();
     let contract: Contract =
         serde_json::from_value(serde_json::json!({ "version": 1, "column": columns })).expect("a contract");
-    CompiledContract::new(&contract).expect("a sound contract")
+    Reading::new(&contract).expect("a sound contract")
 }
 
 fn batch() -> RecordBatch {
-    let mut reading = Reading::new(contract());
+    let mut reading = reading();
     assert_eq!(reading.read(&lines()), ROWS, "every row fits");
     reading.build().expect("arrays")
 }
@@ -141,7 +140,7 @@ fn parse_and_validate(bencher: Bencher<'_, '_>) {
     let lines = lines();
     bencher
         .counter(BytesCount::new(lines.len()))
-        .with_inputs(|| Reading::new(contract()))
+        .with_inputs(reading)
         .bench_local_refs(|reading| reading.read(&lines));
 }
 
@@ -151,7 +150,7 @@ fn build_arrays(bencher: Bencher<'_, '_>) {
     bencher
         .counter(BytesCount::new(lines.len()))
         .with_inputs(|| {
-            let mut reading = Reading::new(contract());
+            let mut reading = reading();
             reading.read(&lines);
             reading
         })

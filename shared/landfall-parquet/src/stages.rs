@@ -1,10 +1,13 @@
 //! The stages of a merge one by one, for `make bench`. Behind the feature `stages`; no part of what the crate promises.
 
 use arrow_array::RecordBatch;
+use jiff::Timestamp;
+use landfall_core::contract::Contract;
 
 use crate::column::StructNode;
-use crate::contract::CompiledContract;
+use crate::contract::{CompiledContract, ContractError};
 use crate::decode::{Decoder, Whole};
+use crate::given::Given;
 use crate::lines::Lines;
 use crate::merge::Stop;
 use crate::read::RecordReader;
@@ -40,10 +43,15 @@ pub struct Reading {
 
 impl Reading {
     /// Empty columns.
-    pub fn new(contract: CompiledContract) -> Self {
+    ///
+    /// # Errors
+    /// When the contract cannot be compiled.
+    pub fn new(contract: &Contract) -> Result<Self, ContractError> {
+        let given = Given::new(contract, Timestamp::UNIX_EPOCH, "");
+        let contract = CompiledContract::new(contract)?;
         let records = contract.empty_records();
-        let reader = RecordReader::new(&records, contract.unknown_fields, contract.duplicate_keys);
-        Self { contract, reader, records }
+        let reader = RecordReader::new(&records, &contract, given);
+        Ok(Self { contract, reader, records })
     }
 
     /// Checks and reads lines; answers how many rows were taken.
@@ -51,7 +59,7 @@ impl Reading {
         let Self { reader, records, .. } = self;
         let mut rows = 0;
         let mut sink = |line: &[u8], _| {
-            rows += u64::from(reader.read(line, records).is_ok());
+            rows += u64::from(reader.read(line, rows + 1, records).is_ok());
             Ok(())
         };
         let mut split = Lines::new();
