@@ -44,7 +44,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Notifier<S, Q, D, C> {
         id: &str,
         n: u64,
         message: &SqsMessage,
-        execution: &str,
+        invocation: &Invocation,
     ) -> Result<Told, NoticeError> {
         let registry = self.documents.lock().await.load(&self.ledger, &self.config.registry).await?;
         let delivery = registry.by_id(id).ok_or_else(|| NoticeError::NoConfiguration {
@@ -56,7 +56,8 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Notifier<S, Q, D, C> {
         let told = notice::tell(&self.holds(), &self.destinations, &self.clock, delivery, n, again).await?;
         if matches!(told, Told::Now { released, .. } if released > 0) {
             // The notices that waited are dispatched now, not at the next look.
-            message::resume(&self.queue, &self.config.plan_queue, id, execution).await?;
+            let execution = invocation.execution_id(message);
+            message::resume(&self.queue, &self.config.plan_queue, id, &execution).await?;
         }
         Ok(told)
     }
@@ -77,7 +78,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> MessageHandler for Not
             }
         };
         let (id, n, begun) = (work.delivery.as_str(), work.n, self.clock.now());
-        let verdict = match self.tell(id, n, message, &invocation.execution_id(message)).await {
+        let verdict = match self.tell(id, n, message, invocation).await {
             Ok(Told::Now { sent, released }) => {
                 invocation.metrics.count(&metrics::NOTICES_SENT, Some(id), sent as u64);
                 Verdict::done("told").count("queues", sent as u64).count("released", released as u64)

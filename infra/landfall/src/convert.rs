@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read as _, Write as _};
+use std::io::{self, BufWriter, Write as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -23,13 +24,11 @@ use crate::Finding;
 use crate::arguments;
 use crate::documents;
 use crate::error::CommandError;
-use crate::files::{InputFile, input_files, require_empty, staged_keys};
+use crate::files::{InputFile, PIECE_BYTES, input_files, require_empty, staged_keys};
 use crate::local::SHOWN;
 use crate::progress::Progress;
 use crate::screen::{Screen, grouped};
 
-/// Read at once.
-const CHUNK_BYTES: usize = 1 << 20;
 /// The rejected rows, beside the folders of the partitions.
 const REJECTED: &str = "_rejected.jsonl";
 
@@ -187,7 +186,7 @@ struct Execution<'a> {
     rejected: Option<(PathBuf, BufWriter<File>)>,
     rejected_rows: u64,
     /// What was read last.
-    chunk: Vec<u8>,
+    piece: Vec<u8>,
 }
 
 impl<'a> Execution<'a> {
@@ -198,7 +197,7 @@ impl<'a> Execution<'a> {
             finished: Vec::new(),
             rejected: None,
             rejected_rows: 0,
-            chunk: vec![0; CHUNK_BYTES],
+            piece: vec![0; PIECE_BYTES],
         }
     }
 
@@ -239,22 +238,18 @@ impl<'a> Execution<'a> {
         file: &InputFile,
         read: &mut dyn FnMut(u64),
     ) -> Result<InputVerdict, CommandError> {
-        let attempt = || format!("read {}", file.path.display());
-        let mut source = File::open(&file.path).map_err(CommandError::io(attempt()))?;
         merge.begin_input(InputInfo { index, key: file.relative.clone(), size: file.bytes })?;
-        loop {
-            let length = source.read(&mut self.chunk).map_err(CommandError::io(attempt()))?;
-            let bytes = self.chunk.get(..length).unwrap_or_default();
-            if bytes.is_empty() {
-                break;
-            }
-            read(length as u64);
+        let mut piece = std::mem::take(&mut self.piece);
+        file.read(&mut piece, |bytes| {
+            read(bytes.len() as u64);
             let flow = merge.push(bytes)?;
             self.take(merge.take_output())?;
-            if flow == Flow::Settled {
-                break;
-            }
-        }
+            Ok(match flow {
+                Flow::More => ControlFlow::Continue(()),
+                Flow::Settled => ControlFlow::Break(()),
+            })
+        })?;
+        self.piece = piece;
         Ok(merge.end_input()?)
     }
 

@@ -1,7 +1,9 @@
 //! The files of an input folder, and the keys they are staged under.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -20,6 +22,28 @@ pub struct InputFile {
     pub bytes: u64,
     /// When it was last written, UTC.
     pub modified: Timestamp,
+}
+
+/// What a file is read in pieces of.
+pub(crate) const PIECE_BYTES: usize = 1 << 20;
+
+impl InputFile {
+    /// Hands the file over in pieces, read into `buffer`, until it ends or `take` wants no more.
+    pub(crate) fn read(
+        &self,
+        buffer: &mut [u8],
+        mut take: impl FnMut(&[u8]) -> Result<ControlFlow<()>, CommandError>,
+    ) -> Result<(), CommandError> {
+        let attempt = || format!("read {}", self.path.display());
+        let mut source = File::open(&self.path).map_err(CommandError::io(attempt()))?;
+        loop {
+            let length = source.read(buffer).map_err(CommandError::io(attempt()))?;
+            let piece = buffer.get(..length).unwrap_or_default();
+            if piece.is_empty() || take(piece)?.is_break() {
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// All files below `folder`, in the order of their relative paths (as bytes, like keys in a listing).

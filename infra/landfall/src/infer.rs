@@ -1,7 +1,6 @@
 //! `landfall infer`: a contract proposed from local files.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::ops::ControlFlow;
 
 use landfall_core::contract::{Contract, DuplicateKeys, UnknownFields, ViolationPolicy};
 use landfall_parquet::Inference;
@@ -10,12 +9,9 @@ use serde::Serialize;
 use crate::Finding;
 use crate::arguments;
 use crate::error::CommandError;
-use crate::files::input_files;
+use crate::files::{PIECE_BYTES, input_files};
 use crate::progress::Progress;
 use crate::screen::{Screen, grouped};
-
-/// Read at once.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// The part of a delivery document that is proposed.
 #[derive(Serialize)]
@@ -28,20 +24,15 @@ pub(crate) fn command(screen: &Screen, arguments: &arguments::Infer) -> Result<F
     let files = input_files(&arguments.input)?;
     let mut progress = Progress::new(screen, "infer", files.iter().map(|file| file.bytes).sum(), true);
     let mut inference = Inference::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut piece = vec![0; PIECE_BYTES];
     let mut finding = Finding::Sound;
     for file in &files {
-        let attempt = || format!("read {}", file.path.display());
-        let mut bytes = File::open(&file.path).map_err(CommandError::io(attempt()))?;
         inference.begin_input();
-        loop {
-            let read = bytes.read(&mut chunk).map_err(CommandError::io(attempt()))?;
-            if read == 0 {
-                break;
-            }
-            inference.push(chunk.get(..read).unwrap_or_default());
-            progress.add(read as u64);
-        }
+        file.read(&mut piece, |bytes| {
+            inference.push(bytes);
+            progress.add(bytes.len() as u64);
+            Ok(ControlFlow::Continue(()))
+        })?;
         inference.end_input();
         if let (lines, Some(first)) = inference.take_refused() {
             finding = Finding::Unsound;

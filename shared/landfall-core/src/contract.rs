@@ -55,18 +55,9 @@ impl Tracking {
     /// place in the batch from 1, the SHA-256 of its key in hex, the id of the job.
     pub fn columns(&self) -> [Column; 5] {
         let column = |name: &str, data_type: DataType, description: &str| Column {
-            name: format!("{}{name}", self.prefix),
-            from: None,
-            data_type,
             nullable: false,
             description: Some(description.to_owned()),
-            format: None,
-            min: None,
-            max: None,
-            min_length: None,
-            max_length: None,
-            pattern: None,
-            one_of: None,
+            ..Column::new(format!("{}{name}", self.prefix), data_type)
         };
         [
             column("synced", DataType::Timestamp(TimeUnit::Micros), "When the batch was planned (UTC)"),
@@ -84,18 +75,8 @@ impl Contract {
         let mut columns = self.columns.clone();
         if self.on_violation == ViolationPolicy::Rescue {
             columns.push(Column {
-                name: RESCUED.to_owned(),
-                from: None,
-                data_type: DataType::Json,
-                nullable: true,
                 description: Some("What the other columns could not hold, by member".to_owned()),
-                format: None,
-                min: None,
-                max: None,
-                min_length: None,
-                max_length: None,
-                pattern: None,
-                one_of: None,
+                ..Column::new(RESCUED, DataType::Json)
             });
         }
         columns.extend(self.tracking.iter().flat_map(Tracking::columns));
@@ -181,6 +162,24 @@ pub struct Column {
 }
 
 impl Column {
+    /// A column without rules, which may be null.
+    pub fn new(name: impl Into<String>, data_type: DataType) -> Self {
+        Self {
+            name: name.into(),
+            from: None,
+            data_type,
+            nullable: true,
+            description: None,
+            format: None,
+            min: None,
+            max: None,
+            min_length: None,
+            max_length: None,
+            pattern: None,
+            one_of: None,
+        }
+    }
+
     /// The member of the record this column is read from.
     pub fn source_name(&self) -> &str {
         self.from.as_deref().unwrap_or(&self.name)

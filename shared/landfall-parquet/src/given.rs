@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use landfall_core::contract::{Contract, ViolationPolicy};
-use sha2::{Digest as _, Sha256};
+use landfall_core::hash;
 
 use crate::column::{Node, StructNode};
 use crate::number::decimal_text;
@@ -90,20 +90,11 @@ impl Tracked {
 
     /// SHA-256, in hex, of the key as a JSON list of texts; of the record's own text where there is no key.
     fn id(&self, records: &StructNode, text: &[u8]) -> String {
-        let digest = if self.key.is_empty() {
-            Sha256::digest(text.trim_ascii())
-        } else {
-            let nodes =
-                self.key.iter().filter_map(|place| records.fields.get(*place)).map(|field| &field.node);
-            let key: Vec<String> = nodes.map(|node| last_text(node).unwrap_or_default()).collect();
-            Sha256::digest(serde_json::to_string(&key).unwrap_or_default())
-        };
-        digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            for nibble in [byte >> 4, byte & 15] {
-                hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-            }
-            hex
-        })
+        if self.key.is_empty() {
+            return hash::hex(text.trim_ascii());
+        }
+        let nodes = self.key.iter().filter_map(|place| records.fields.get(*place)).map(|field| &field.node);
+        hash::hex_of_json(&nodes.map(|node| last_text(node).unwrap_or_default()).collect::<Vec<String>>())
     }
 }
 

@@ -38,7 +38,6 @@ pub struct Merge {
     input: Option<Input>,
     rejected: Vec<RejectedRow>,
     rows: u64,
-    rescued: u64,
     decoded_bytes: u64,
     /// What a decoder leaves to the next one.
     whole: Whole,
@@ -82,7 +81,6 @@ impl Merge {
             input: None,
             rejected: Vec::new(),
             rows: 0,
-            rescued: 0,
             decoded_bytes: 0,
             whole: Whole::default(),
             over: false,
@@ -156,7 +154,6 @@ impl Merge {
         }
         self.rejected.append(&mut input.rows.rejected);
         self.rows += input.rows.accepted;
-        self.rescued += input.rows.rescued;
         let (rows, rejected) = (input.rows.accepted, input.rows.rejected_count);
         if let Err(error) = self.stage.boundary() {
             self.over = true;
@@ -220,11 +217,6 @@ impl Merge {
     /// Rows accepted, of all inputs that ended.
     pub fn rows(&self) -> u64 {
         self.rows
-    }
-
-    /// Rows accepted of which something was rescued ([`landfall_core::contract::ViolationPolicy::Rescue`]).
-    pub fn rescued(&self) -> u64 {
-        self.rescued
     }
 
     /// Writes what waits and ends all files.

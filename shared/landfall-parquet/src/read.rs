@@ -56,11 +56,6 @@ impl RecordReader {
         Self { context, duplicate_keys, given, record_bytes: records.slot_bytes() }
     }
 
-    /// Whether something of the record that was read last was rescued.
-    pub(crate) fn has_rescued(&self) -> bool {
-        !self.context.rescued.is_empty()
-    }
-
     /// Appends the record of one line, the job's `number`th; answers what it weighs: about the bytes its columns take. A
     /// faulty record leaves nothing behind.
     pub(crate) fn read(&mut self, line: &[u8], number: u64, records: &mut StructNode) -> Checked<u64> {

@@ -36,8 +36,6 @@ pub(crate) struct Rows {
     /// How many rows of the job earlier inputs have.
     before: u64,
     pub(crate) accepted: u64,
-    /// Of those, how many have a member that was rescued.
-    pub(crate) rescued: u64,
     pub(crate) rejected: Vec<RejectedRow>,
     pub(crate) rejected_count: u64,
     rejected_bytes: u64,
@@ -103,7 +101,6 @@ impl Stage {
             partitions: self.router.begin(),
             before,
             accepted: 0,
-            rescued: 0,
             rejected: Vec::new(),
             rejected_count: 0,
             rejected_bytes: 0,
@@ -161,7 +158,6 @@ impl Stage {
                     *self.partition_weights.entry(partition).or_default() += weight;
                 }
                 rows.accepted += 1;
-                rows.rescued += u64::from(self.reader.has_rescued());
                 rows.weight += weight;
             }
             Err(Unrouted::Row(fault)) => {

@@ -21,6 +21,8 @@ use shape::Shape;
 pub struct Inference {
     records: Shape,
     input: Option<Input>,
+    /// What a decoder leaves to the next one.
+    whole: Whole,
     refused: u64,
     first_refused: Option<Refused>,
 }
@@ -51,18 +53,27 @@ impl Default for Inference {
 impl Inference {
     /// Nothing seen yet.
     pub fn new() -> Self {
-        Self { records: Shape::default(), input: None, refused: 0, first_refused: None }
+        Self {
+            records: Shape::default(),
+            input: None,
+            whole: Whole::default(),
+            refused: 0,
+            first_refused: None,
+        }
     }
 
     /// Begins the next input.
     pub fn begin_input(&mut self) {
-        self.input =
-            Some(Input { decoder: Decoder::new(Whole::default()), lines: Lines::new(), over: false });
+        self.input = Some(Input {
+            decoder: Decoder::new(std::mem::take(&mut self.whole)),
+            lines: Lines::new(),
+            over: false,
+        });
     }
 
     /// Takes the next bytes of the input, as they are staged: plain, gzip or zstd.
     pub fn push(&mut self, bytes: &[u8]) {
-        let Self { records, input, refused, first_refused } = self;
+        let Self { records, input, refused, first_refused, .. } = self;
         let Some(Input { decoder, lines, over }) = input.as_mut().filter(|input| !input.over) else { return };
         let mut seen = Seen { records, refused, first_refused };
         let done = decoder.push(bytes, &mut |bytes| lines.push(bytes, &mut |line, at| seen.line(line, at)));
@@ -74,17 +85,18 @@ impl Inference {
 
     /// Ends the input.
     pub fn end_input(&mut self) {
-        let Self { records, input, refused, first_refused } = self;
-        let Some(Input { mut decoder, mut lines, .. }) = input.take().filter(|input| !input.over) else {
-            return;
-        };
+        let Self { records, input, whole, refused, first_refused } = self;
+        let Some(Input { mut decoder, mut lines, over }) = input.take() else { return };
         let mut seen = Seen { records, refused, first_refused };
-        let done = decoder
-            .finish(&mut |bytes| lines.push(bytes, &mut |line, at| seen.line(line, at)))
-            .and_then(|()| lines.finish(&mut |line, at| seen.line(line, at)));
-        if let Err(stop) = done {
-            seen.stopped(stop);
+        if !over {
+            let done = decoder
+                .finish(&mut |bytes| lines.push(bytes, &mut |line, at| seen.line(line, at)))
+                .and_then(|()| lines.finish(&mut |line, at| seen.line(line, at)));
+            if let Err(stop) = done {
+                seen.stopped(stop);
+            }
         }
+        *whole = decoder.into_whole();
     }
 
     /// How many lines were no JSON records, or inputs no such lines, and left out; and the first of the last input that had

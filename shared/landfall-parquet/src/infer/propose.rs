@@ -24,17 +24,8 @@ pub(super) fn columns(records: &Shape, required: bool) -> Vec<Column> {
         let everywhere = shape.values == objects.count && shape.nulls == 0;
         Column {
             from: (name != *key).then(|| key.clone()),
-            name,
-            data_type: data_type(shape, 0),
             nullable: !(required && everywhere),
-            description: None,
-            format: None,
-            min: None,
-            max: None,
-            min_length: None,
-            max_length: None,
-            pattern: None,
-            one_of: None,
+            ..Column::new(name, data_type(shape, 0))
         }
     };
     // A document cannot name a member without a name.

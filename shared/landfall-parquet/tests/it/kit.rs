@@ -22,20 +22,7 @@ use serde_json::{Map, Value, json};
 
 /// A column without rules, nullable.
 pub(crate) fn column(name: &str, data_type: &str) -> Column {
-    Column {
-        name: name.to_owned(),
-        from: None,
-        data_type: data_type.parse().expect(data_type),
-        nullable: true,
-        description: None,
-        format: None,
-        min: None,
-        max: None,
-        min_length: None,
-        max_length: None,
-        pattern: None,
-        one_of: None,
-    }
+    Column::new(name, data_type.parse().expect(data_type))
 }
 
 /// A contract with the default policies.
