@@ -16,11 +16,14 @@ use super::simulation::Simulation;
 pub async fn decide(simulation: &mut Simulation, operator: Operator) -> usize {
     let mut decided = 0;
     for plan in simulation.deliveries.clone() {
-        for n in intents(simulation, &plan) {
-            decided += resolve(simulation, &plan, n).await;
-            if Standing::of(&records(simulation, &plan, n)).expired {
-                expired(simulation, &plan, n, operator).await;
-                decided += 1;
+        for (n, records) in simulation.records(&plan.id()) {
+            let standing = Standing::of(&records);
+            if !standing.closed {
+                decided += resolve(simulation, &plan, n, &records).await;
+                if standing.expired {
+                    expired(simulation, &plan, n, operator).await;
+                    decided += 1;
+                }
             }
         }
     }
@@ -43,23 +46,27 @@ async fn expired(simulation: &mut Simulation, plan: &DeliveryPlan, n: u64, opera
 }
 
 /// Says of copies that the client alone can know of whether it has had them; how many there were.
-async fn resolve(simulation: &mut Simulation, plan: &DeliveryPlan, n: u64) -> usize {
+async fn resolve(
+    simulation: &mut Simulation,
+    plan: &DeliveryPlan,
+    n: u64,
+    records: &BTreeSet<RecordName>,
+) -> usize {
     let id = plan.id();
     let key = keys::hold(&id, &hold::of_intent(n));
     let Some(object) = simulation.scene.aws.object("state", &key) else { return 0 };
     let held: Hold = record::decode(&key, &object.body).expect("a hold");
-    if held.code.as_deref() != Some("possible_duplicate") {
+    if held.code.as_deref() != Some(hold::POSSIBLE_DUPLICATE) {
         return 0;
     }
     let (ledger, now) = (simulation.scene.ledger(), simulation.now());
-    let records = records(simulation, plan, n);
     let had: BTreeSet<String> =
         simulation.scene.aws.written(&plan.bucket()).into_iter().map(|object| object.key).collect();
-    let generation = Standing::of(&records).generation;
+    let generation = Standing::of(records).generation;
     let outcome: Outcome = ledger.outcome(&id, n, generation).await.expect("the log").expect("an outcome");
     let mut resolved = 0;
     for file in &outcome.files {
-        if Attempts::of(&records, file.index).unknown.is_empty() {
+        if Attempts::of(records, file.index).unknown.is_empty() {
             continue;
         }
         let resolution =
@@ -71,23 +78,4 @@ async fn resolve(simulation: &mut Simulation, plan: &DeliveryPlan, n: u64) -> us
         resolved += 1;
     }
     resolved
-}
-
-/// The intents that were not decided for good.
-fn intents(simulation: &Simulation, plan: &DeliveryPlan) -> Vec<u64> {
-    let id = plan.id();
-    let keys = simulation.scene.aws.keys("state", &keys::log_prefix(&id));
-    let named: BTreeSet<u64> =
-        keys.iter().filter_map(|key| keys::parse_record(&id, key)).map(|(n, _)| n).collect();
-    named.into_iter().filter(|n| !Standing::of(&records(simulation, plan, *n)).closed).collect()
-}
-
-fn records(simulation: &Simulation, plan: &DeliveryPlan, n: u64) -> BTreeSet<RecordName> {
-    let id = plan.id();
-    let keys = simulation.scene.aws.keys("state", &keys::log_prefix(&id));
-    keys.iter()
-        .filter_map(|key| keys::parse_record(&id, key))
-        .filter(|(of, _)| *of == n)
-        .map(|(_, name)| name)
-        .collect()
 }

@@ -29,6 +29,8 @@ const QUIET: SignedDuration = SignedDuration::from_hours(4);
 const CALM: SignedDuration = SignedDuration::from_hours(60);
 /// Once everything is done, this may change nothing.
 const AFTERMATH: i64 = 1_200;
+/// How often an operator looks again at what became of the last decisions.
+const DECISIONS: usize = 4;
 
 /// A run.
 pub struct Simulation {
@@ -104,8 +106,13 @@ impl Simulation {
             simulation.step(step).await;
         }
         simulation.settle().await;
-        simulation.decisions = operator::decide(&mut simulation, scenario.operator).await;
-        if simulation.decisions > 0 {
+        // What a decision sets going can meet what asks for another: a copy whose effect is not known.
+        for _ in 0..DECISIONS {
+            let decided = operator::decide(&mut simulation, scenario.operator).await;
+            if decided == 0 {
+                break;
+            }
+            simulation.decisions += decided;
             simulation.settle().await;
         }
         simulation
@@ -394,19 +401,30 @@ impl Simulation {
 
     /// The intents of a delivery that are not closed and told, nor void, nor expired.
     fn open_intents(&self, id: &str) -> Vec<u64> {
+        let void = |n: u64, records: &BTreeSet<RecordName>| {
+            records.iter().filter(|name| matches!(name, RecordName::Outcome(_))).any(|name| {
+                let key = keys::record(id, n, *name);
+                let outcome = self.scene.aws.object("state", &key);
+                outcome.is_some_and(|object| {
+                    record::decode::<Outcome>(&key, &object.body).is_ok_and(|outcome| outcome.void)
+                })
+            })
+        };
+        let open = self.records(id).into_iter().filter(|(n, records)| {
+            let standing = Standing::of(records);
+            !(standing.is_over() || standing.expired || void(*n, records))
+        });
+        open.map(|(n, _)| n).collect()
+    }
+
+    /// The records of each intent of a delivery.
+    pub(super) fn records(&self, id: &str) -> BTreeMap<u64, BTreeSet<RecordName>> {
         let mut intents: BTreeMap<u64, BTreeSet<RecordName>> = BTreeMap::new();
-        let mut void = BTreeSet::new();
-        for object in self.scene.aws.objects("state", &keys::log_prefix(id)) {
-            let Some((n, name)) = keys::parse_record(id, &object.key) else { continue };
-            intents.entry(n).or_default().insert(name);
-            if matches!(name, RecordName::Outcome(_))
-                && record::decode::<Outcome>(&object.key, &object.body).is_ok_and(|outcome| outcome.void)
-            {
-                void.insert(n);
+        for key in self.scene.aws.keys("state", &keys::log_prefix(id)) {
+            if let Some((n, name)) = keys::parse_record(id, &key) {
+                intents.entry(n).or_default().insert(name);
             }
         }
-        let over = |n: u64, standing: Standing| void.contains(&n) || standing.is_over() || standing.expired;
-        let open = intents.iter().filter(|(n, records)| !over(**n, Standing::of(records)));
-        open.map(|(n, _)| *n).collect()
+        intents
     }
 }
