@@ -1,8 +1,8 @@
 //! The merge engine of landfall: staged bytes in, checked Parquet bytes out. No AWS, no async, no clock, no file system.
 //!
 //! A [`Merge`] is fed with the bytes of one input after another. It tells by content whether they are plain, gzip or zstd,
-//! splits them into lines, checks each line whole against RFC 8259 and the contract, and writes what fits into Parquet
-//! files, one series per partition:
+//! splits them into records (lines, or the elements of one JSON array), checks each record whole against RFC 8259 and the
+//! contract, and writes what fits into Parquet files, one series per partition:
 //!
 //! ```text
 //! Merge::new(spec)
@@ -25,6 +25,7 @@ mod column;
 mod contract;
 mod decode;
 mod document;
+mod elements;
 mod fault;
 mod files;
 mod footer;
@@ -35,6 +36,7 @@ mod merge;
 mod number;
 mod output;
 mod read;
+mod records;
 mod route;
 mod rules;
 mod schema;

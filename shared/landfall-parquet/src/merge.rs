@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use crate::contract::CompiledContract;
 use crate::decode::Decoder;
 use crate::fault::{InputVerdict, Position, Quarantine, QuarantineReason, RejectedRow};
-use crate::lines::Lines;
 use crate::output::OutputEvent;
+use crate::records::Records;
 use crate::spec::{Flow, InputInfo, MergeError, MergeSpec};
 use crate::stage::{Rows, Stage};
 
@@ -47,7 +47,7 @@ pub struct Merge {
 #[derive(Debug)]
 struct Input {
     decoder: Decoder,
-    lines: Lines,
+    records: Records,
     rows: Rows,
     /// The verdict, when it fell before the end.
     settled: Option<Quarantine>,
@@ -74,7 +74,7 @@ impl Merge {
         }
         self.input = Some(Input {
             decoder: Decoder::new(),
-            lines: Lines::new(),
+            records: Records::new(),
             rows: self.stage.begin(input),
             settled: None,
         });
@@ -92,10 +92,10 @@ impl Merge {
         if input.settled.is_some() {
             return Ok(Flow::Settled);
         }
-        let Input { decoder, lines, rows, .. } = input;
+        let Input { decoder, records, rows, .. } = input;
         let stage = &mut self.stage;
         let outcome = decoder.push(chunk, &mut |bytes| {
-            lines.push(bytes, &mut |line, position| stage.line(rows, line, position))
+            records.push(bytes, &mut |form, text, position| stage.record(rows, form, text, position))
         });
         match outcome {
             Ok(()) => Ok(Flow::More),
@@ -112,13 +112,15 @@ impl Merge {
             return Err(MergeError::Order("end an input"));
         };
         if input.settled.is_none() {
-            let Input { decoder, lines, rows, .. } = input;
+            let Input { decoder, records, rows, .. } = input;
             let stage = &mut self.stage;
             let outcome = decoder
                 .finish(&mut |bytes| {
-                    lines.push(bytes, &mut |line, position| stage.line(rows, line, position))
+                    records.push(bytes, &mut |form, text, position| stage.record(rows, form, text, position))
                 })
-                .and_then(|()| lines.finish(&mut |line, position| stage.line(rows, line, position)));
+                .and_then(|()| {
+                    records.finish(&mut |form, text, position| stage.record(rows, form, text, position))
+                });
             if let Err(stop) = outcome {
                 self.stopped(stop)?;
             }

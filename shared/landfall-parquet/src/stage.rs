@@ -11,12 +11,13 @@ use landfall_core::contract::ViolationPolicy;
 
 use crate::column::StructNode;
 use crate::contract::CompiledContract;
-use crate::fault::{Fault, Position, QuarantineReason, RejectedRow};
+use crate::fault::{Fault, Position, QuarantineReason, RejectedRow, ViolationCode};
 use crate::files::Files;
 use crate::limits;
 use crate::merge::Stop;
 use crate::output::OutputEvent;
 use crate::read::RecordReader;
+use crate::records::Form;
 use crate::route::{PartitionId, Router, Unrouted};
 use crate::spec::{InputInfo, MergeError, MergeSpec};
 
@@ -129,8 +130,14 @@ impl Stage {
         self.files.finish()
     }
 
-    /// Takes one line of the current input.
-    pub(crate) fn line(&mut self, rows: &mut Rows, line: &[u8], position: Position) -> Result<(), Stop> {
+    /// Takes one record of the current input.
+    pub(crate) fn record(
+        &mut self,
+        rows: &mut Rows,
+        form: Form,
+        line: &[u8],
+        position: Position,
+    ) -> Result<(), Stop> {
         let text = match line.strip_prefix(BOM) {
             Some(rest) if position.byte_offset == 0 => rest,
             _ => line,
@@ -155,6 +162,10 @@ impl Stage {
             }
             Err(Unrouted::Row(fault)) => {
                 self.records.truncate(before);
+                if form == Form::Element && leaves_json_open(fault.code) {
+                    let at = place(position, text, fault.at);
+                    return Err(broken_array(&fault, at));
+                }
                 self.reject(rows, line, line.len() - text.len(), position, *fault)?;
             }
             Err(Unrouted::Object(stop)) => {
@@ -182,10 +193,7 @@ impl Stage {
         position: Position,
         fault: Fault,
     ) -> Result<(), Stop> {
-        let at = Position {
-            line: position.line,
-            byte_offset: position.byte_offset + (skipped as u64) + (fault.at as u64),
-        };
+        let at = place(position, line, skipped + fault.at);
         if self.contract.on_violation == ViolationPolicy::Strict {
             let detail = match fault.code.contract_column(fault.column.as_deref()) {
                 Some(column) => Cow::Owned(format!("column {column}: {}", fault.detail)),
@@ -304,6 +312,34 @@ impl Stage {
             }
         }
         Ok(())
+    }
+}
+
+/// Where in the object a byte of a record stands. Only a record that is an element can have several lines.
+fn place(begin: Position, record: &[u8], at: usize) -> Position {
+    let before = record.get(..at).unwrap_or(record);
+    let lines = memchr::memchr_iter(b'\n', before).count() as u64;
+    Position { line: begin.line + lines, byte_offset: begin.byte_offset + at as u64 }
+}
+
+/// Whether a fault ends the check of a record before all of it is known to be JSON. An array with such an element may be no
+/// JSON document, and whatever follows may be no element.
+fn leaves_json_open(code: ViolationCode) -> bool {
+    matches!(
+        code,
+        ViolationCode::InvalidUtf8
+            | ViolationCode::InvalidJson
+            | ViolationCode::TooDeep
+            | ViolationCode::RowTooLarge
+    )
+}
+
+#[cold]
+fn broken_array(fault: &Fault, at: Position) -> Stop {
+    Stop::Quarantine {
+        reason: QuarantineReason::Violation(fault.code),
+        detail: format!("in an element of the array: {}", fault.detail).into(),
+        position: Some(at),
     }
 }
 

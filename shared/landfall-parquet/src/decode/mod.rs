@@ -5,7 +5,7 @@
 //! | `1f 8b` | gzip, any number of members, zeros after the last one |
 //! | a zstd frame or skippable frame | zstd, any number of frames |
 //! | bzip2, xz, lz4, zip, Parquet, framed snappy, UTF-16 or UTF-32 with a byte order mark | refused: `unsupported_format` |
-//! | anything else | plain lines |
+//! | anything else | plain text: lines or an array, as [`crate::records`] tells |
 //!
 //! What comes out of gzip or zstd must be plain: data that is compressed twice is refused.
 

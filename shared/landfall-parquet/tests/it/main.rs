@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod arrays;
 mod codecs;
 mod cutting;
 mod determinism;
