@@ -244,6 +244,9 @@ impl<'a> Execution<'a> {
                 break;
             }
         }
+        while merge.settle()? == Flow::More {
+            self.take(merge.take_output())?;
+        }
         Ok(merge.end_input()?)
     }
 

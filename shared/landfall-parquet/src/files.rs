@@ -194,6 +194,11 @@ impl Files {
         std::mem::take(&mut self.events)
     }
 
+    /// How many events wait for the caller.
+    pub(crate) fn waiting(&self) -> usize {
+        self.events.len()
+    }
+
     /// How many files are finished.
     pub(crate) fn finished(&self) -> u32 {
         self.finished
