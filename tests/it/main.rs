@@ -27,6 +27,7 @@ mod multipart;
 mod notices;
 mod observed;
 mod ordered;
+mod parquet_inputs;
 mod parquet_rows;
 mod parts;
 mod pipeline;

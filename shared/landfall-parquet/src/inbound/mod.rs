@@ -13,6 +13,7 @@
 
 mod assemble;
 mod convert;
+mod delta;
 mod footer;
 mod pages;
 mod plan;

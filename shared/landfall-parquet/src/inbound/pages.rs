@@ -11,19 +11,23 @@
 //!
 //! A place is what a value takes in its array, its levels and offsets counted. Byte strings are views into pages and
 //! dictionaries, but for those of the encoding DELTA_BYTE_ARRAY, which are put together from the ones before: what they come
-//! to is told by the lengths they begin with ([`prefixes`]), and counts as the size of their page.
+//! to is told by their [`lengths`], and counts as the size of their page.
+//!
+//! Of the codecs, snappy, zstd and raw LZ4 stop at the size that a header claims. Those that do not are run once without
+//! keeping what comes out, where it could be much ([`inflate`]).
+
+use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use parquet::basic::{Encoding, Type as Physical};
-use parquet::column::page::{Page, PageMetadata, PageReader};
-use parquet::column::reader::ColumnReaderImpl;
-use parquet::data_type::Int32Type;
+use parquet::basic::{Compression, Encoding, Type as Physical};
+use parquet::column::page::{Page, PageReader};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
-use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, ColumnPath, Type};
-use std::sync::Arc;
+use parquet::schema::types::ColumnDescriptor;
 
+use super::delta::lengths;
 use super::{Refused, data_error, footer_error};
 use crate::fault::QuarantineReason;
 use crate::footer::{PageHeader, page_header};
@@ -32,13 +36,21 @@ use crate::limits;
 /// The most rows that are decoded at once.
 const BATCH_ROWS: usize = 4096;
 
-/// Bytes of a view, or of a number; and of levels and offsets around it.
-const PLACE_BYTES: u64 = 16 + 8;
+/// Bytes of the levels and offsets around a value.
+const LEVEL_BYTES: u64 = 8;
 
 const DATA_PAGE: u64 = 0;
 const DICTIONARY_PAGE: u64 = 2;
 const DATA_PAGE_V2: u64 = 3;
+const DELTA_LENGTH_BYTE_ARRAY: u64 = 6;
 const DELTA_BYTE_ARRAY: u64 = 7;
+
+/// Bytes that a byte comes to, at most: of deflate, and of LZ4.
+const DEFLATE_RATIO: u64 = 1032;
+const LZ4_RATIO: u64 = 255;
+
+/// How LZ4 frames begin, those of now and of old.
+const LZ4_FRAMES: [&[u8]; 2] = [&[0x04, 0x22, 0x4d, 0x18], &[0x02, 0x21, 0x4c, 0x18]];
 
 /// What reading a row group takes.
 #[derive(Debug, Clone, Copy)]
@@ -105,13 +117,16 @@ impl Chunk {
     ) -> Result<Self, Refused> {
         let leaf = column.column_descr();
         let place = match leaf.physical_type() {
+            Physical::BOOLEAN | Physical::INT32 | Physical::FLOAT => 4,
+            Physical::INT64 | Physical::DOUBLE => 8,
+            // A view, or the twelve bytes themselves.
+            Physical::BYTE_ARRAY | Physical::INT96 => 16,
             Physical::FIXED_LEN_BYTE_ARRAY => u64::try_from(leaf.type_length()).unwrap_or(u64::MAX),
-            _ => 0,
         };
         let mut chunk = Self {
             pages: Vec::new(),
             dictionary: 0,
-            place: place.saturating_add(PLACE_BYTES),
+            place: place.saturating_add(LEVEL_BYTES),
             repeated: leaf.max_rep_level() > 0,
         };
         let mut delta = false;
@@ -127,11 +142,16 @@ impl Chunk {
         while !rest.is_empty() {
             let page = page_header(rest).map_err(data_error)?;
             let next = usize::try_from(page.compressed).ok().and_then(|size| size.checked_add(page.length));
-            rest = next
-                .and_then(|next| rest.get(next..))
+            let (bytes, after) = next
+                .and_then(|next| rest.split_at_checked(next))
                 .ok_or_else(|| data_error("a page reaches beyond its column chunk"))?;
+            rest = after;
             chunk.page(&page)?;
-            delta |= page.kind != DICTIONARY_PAGE && page.encoding == DELTA_BYTE_ARRAY;
+            let levels = usize::try_from(page.levels).unwrap_or(usize::MAX);
+            let bytes = bytes.get(page.length.saturating_add(levels)..).unwrap_or_default();
+            inflate(column.compression(), bytes, page.uncompressed)?;
+            delta |= page.kind != DICTIONARY_PAGE
+                && matches!(page.encoding, DELTA_LENGTH_BYTE_ARRAY | DELTA_BYTE_ARRAY);
         }
         if delta {
             chunk.expand(object, column, rows)?;
@@ -196,31 +216,35 @@ impl Chunk {
         rows.saturating_mul(self.place).saturating_add(most).saturating_add(self.dictionary)
     }
 
-    /// Lets each page of the encoding DELTA_BYTE_ARRAY count as what its values come to.
+    /// Lets each page whose byte strings have their lengths apart count as what its values come to.
     fn expand(
         &mut self,
         object: &Arc<Bytes>,
         column: &ColumnChunkMetaData,
         rows: u64,
     ) -> Result<(), Refused> {
-        let broken = |_: ParquetError| data_error("the lengths of byte strings cannot be read");
+        let broken = |_: ParquetError| data_error("its pages cannot be decoded");
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         let mut reader = SerializedPageReader::new(object.clone(), column, rows, None).map_err(broken)?;
-        let leaf = column.column_descr();
         let mut index = 0;
         while let Some(page) = reader.get_next_page().map_err(broken)? {
             if !page.is_data_page() {
                 continue;
             }
-            let (_, size) = self.pages.get_mut(index).ok_or_else(super::source::contradiction)?;
+            let (values, size) = self.pages.get_mut(index).ok_or_else(super::source::contradiction)?;
             index += 1;
-            if page.encoding() != Encoding::DELTA_BYTE_ARRAY {
-                continue;
-            }
-            *size = size.saturating_add(prefixes(&page, leaf).map_err(broken)?);
-            if *size > limits::PARQUET_PAGE_BYTES {
+            let shared = match page.encoding() {
+                Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY => {
+                    shared(&page, *values, column.column_descr())
+                        .ok_or_else(|| data_error("the lengths of byte strings cannot be read"))?
+                }
+                _ => continue,
+            };
+            if size.saturating_add(shared) > limits::PARQUET_PAGE_BYTES {
                 return Err(too_large());
             }
+            // The lengths of both kinds are kept beside the page.
+            *size = size.saturating_add(shared).saturating_add(values.saturating_mul(8));
         }
         Ok(())
     }
@@ -232,101 +256,60 @@ fn too_large() -> Refused {
     Refused::new(QuarantineReason::ParquetPageTooLarge, detail)
 }
 
-/// One page, and none after it.
-struct OnePage(Option<Page>);
-
-impl Iterator for OnePage {
-    type Item = Result<Page, ParquetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.take().map(Ok)
-    }
-}
-
-impl PageReader for OnePage {
-    fn get_next_page(&mut self) -> Result<Option<Page>, ParquetError> {
-        Ok(self.0.take())
-    }
-
-    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>, ParquetError> {
-        let Some(page) = &self.0 else { return Ok(None) };
-        let num_levels = usize::try_from(page.num_values()).ok();
-        Ok(Some(PageMetadata { num_rows: num_levels, num_levels, is_dict: false }))
-    }
-
-    fn skip_next_page(&mut self) -> Result<(), ParquetError> {
-        self.0 = None;
-        Ok(())
-    }
-}
-
-/// The bytes that the values of a DELTA_BYTE_ARRAY page share with the ones before them. The page begins, after its levels,
-/// with the lengths of what is shared, as a page of numbers would: as such the crate reads them.
-fn prefixes(page: &Page, leaf: &ColumnDescriptor) -> Result<u64, ParquetError> {
-    let broken = || ParquetError::General("the page ends early".to_owned());
-    let mut buffer = page.buffer().clone();
+/// The bytes that the values of a page share with the ones before them, its lengths checked.
+fn shared(page: &Page, values: u64, leaf: &ColumnDescriptor) -> Option<u64> {
+    let mut rest: &[u8] = page.buffer();
     match page {
         Page::DataPageV2 { rep_levels_byte_len, def_levels_byte_len, .. } => {
             let levels = u64::from(*rep_levels_byte_len) + u64::from(*def_levels_byte_len);
-            let levels = usize::try_from(levels).ok().filter(|levels| *levels <= buffer.len());
-            buffer = buffer.slice(levels.ok_or_else(broken)?..);
+            rest = rest.get(usize::try_from(levels).ok()?..)?;
         }
         Page::DataPage { rep_level_encoding, def_level_encoding, .. } => {
             let levels =
                 [(leaf.max_rep_level(), rep_level_encoding), (leaf.max_def_level(), def_level_encoding)];
             for (_, encoding) in levels.into_iter().filter(|(level, _)| *level > 0) {
-                if *encoding != Encoding::RLE {
-                    return Err(broken());
-                }
-                let length = buffer.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
-                let end = length.and_then(|length| usize::try_from(length).ok()?.checked_add(4));
-                let end = end.filter(|end| *end <= buffer.len());
-                buffer = buffer.slice(end.ok_or_else(broken)?..);
+                let (length, after) = rest.split_first_chunk::<4>()?;
+                let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+                rest = after.get(length..).filter(|_| *encoding == Encoding::RLE)?;
             }
         }
-        Page::DictionaryPage { .. } => return Err(broken()),
+        Page::DictionaryPage { .. } => return None,
     }
-    if buffer.is_empty() {
-        return Ok(0);
+    if rest.is_empty() {
+        return Some(0);
     }
-    // Block size, blocks, and then how many numbers there are.
-    let count = buffer.iter().scan(0, |ended, byte| {
-        let number = *ended;
-        *ended += u8::from(byte & 0x80 == 0);
-        Some((number, *byte))
-    });
-    let count = count.skip_while(|(number, _)| *number < 2).take_while(|(number, _)| *number == 2);
-    let count = count.take(9).enumerate().fold(0_u64, |value, (place, (_, byte))| {
-        value | (u64::from(byte & 0x7f) << (7 * place))
-    });
-    let count = u32::try_from(count).ok().filter(|count| *count <= page.num_values());
-    let count = count.ok_or_else(broken)?;
-    let numbers = Page::DataPageV2 {
-        buf: buffer,
-        num_values: count,
-        encoding: Encoding::DELTA_BINARY_PACKED,
-        num_nulls: 0,
-        num_rows: count,
-        def_levels_byte_len: 0,
-        rep_levels_byte_len: 0,
-        is_compressed: false,
-        statistics: None,
+    let first = lengths(rest, values)?;
+    if page.encoding() == Encoding::DELTA_LENGTH_BYTE_ARRAY {
+        return Some(0);
+    }
+    let suffixes = lengths(rest.get(first.end..)?, values)?;
+    (suffixes.count == first.count).then_some(first.sum)
+}
+
+/// Refuses a page that comes to more than its header claims, where the crate would only find out when it has all of it.
+fn inflate(codec: Compression, bytes: &[u8], claimed: u64) -> Result<(), Refused> {
+    let length = bytes.len() as u64;
+    let harmless = |ratio| length.saturating_mul(ratio) <= limits::PARQUET_OPEN_BYTES;
+    let found = match codec {
+        Compression::GZIP(_) if !harmless(DEFLATE_RATIO) => {
+            drain(flate2::bufread::MultiGzDecoder::new(bytes), claimed)
+        }
+        Compression::BROTLI(_) if !bytes.is_empty() => drain(brotli_decompressor::Decompressor::new(bytes, 4096), claimed),
+        // Blocks, raw or of Hadoop, stop where they should. Frames, which old writers made, do not.
+        Compression::LZ4 if LZ4_FRAMES.iter().any(|magic| bytes.starts_with(magic)) && !harmless(LZ4_RATIO) => {
+            return Err(too_large());
+        }
+        _ => Ok(()),
     };
-    let element = Type::primitive_type_builder("length", Physical::INT32).build()?;
-    let leaf: ColumnDescPtr =
-        Arc::new(ColumnDescriptor::new(Arc::new(element), 0, 0, ColumnPath::new(Vec::new())));
-    let mut reader = ColumnReaderImpl::<Int32Type>::new(leaf, Box::new(OnePage(Some(numbers))));
-    let (mut total, mut left, mut lengths) = (0_u64, count as usize, Vec::new());
-    while left > 0 {
-        lengths.clear();
-        let (_, read, _) = reader.read_records(left.min(BATCH_ROWS), None, None, &mut lengths)?;
-        if read == 0 {
-            return Err(broken());
-        }
-        left = left.saturating_sub(read);
-        for length in &lengths {
-            total = total.saturating_add(u64::try_from(*length).map_err(|_| broken())?);
-        }
-    }
-    Ok(total)
+    found.map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => data_error("a page comes to more than its header claims"),
+        _ => data_error("a page cannot be decompressed"),
+    })
+}
+
+/// Reads to the end, or one byte further than it should be.
+fn drain(reader: impl io::Read, claimed: u64) -> io::Result<()> {
+    let most = claimed.saturating_add(1);
+    let read = io::copy(&mut io::Read::take(reader, most), &mut io::sink())?;
+    if read == most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(()) }
 }

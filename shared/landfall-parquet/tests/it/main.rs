@@ -11,6 +11,7 @@ mod isolation;
 mod kit;
 mod parquet;
 mod parquet_bombs;
+mod parquet_claims;
 mod parquet_values;
 mod records;
 mod round_trip;

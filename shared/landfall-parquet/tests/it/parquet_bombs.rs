@@ -68,13 +68,17 @@ fn a_row_of_too_many_elements_is_rejected_alone() {
     numbers.unknown_fields = UnknownFields::Ignore;
     assert_eq!(refused(numbers, &bytes), "schema_mismatch");
     // A row whose columns take much and whose text takes little.
-    let many = Int64Array::from(vec![1; 20_000_001]);
-    let item = Arc::new(Field::new("element", DataType::Int64, true));
-    let list =
-        ListArray::new(item, OffsetBuffer::new(vec![0, 20_000_000, 20_000_001].into()), Arc::new(many), None);
-    let bytes = write(&[batch("v", Arc::new(list))], properties());
-    let run = merge(&spec(contract(vec![column("v", "list<int64>")])), &[&bytes]);
-    assert_eq!((run.codes(), run.rows()), (vec!["row_too_large"], vec![json!({"v": [1]})]));
+    let numbers = |many: i32| {
+        let values = Int64Array::from(vec![1; usize::try_from(many).unwrap() + 1]);
+        let item = Arc::new(Field::new("element", DataType::Int64, true));
+        let offsets = OffsetBuffer::new(vec![0, many, many + 1].into());
+        write(&[batch("v", Arc::new(ListArray::new(item, offsets, Arc::new(values), None)))], properties())
+    };
+    let decimals = || contract(vec![column("v", "list<decimal(38,0)>")]);
+    let run = merge(&spec(decimals()), &[&numbers(8_000_000)]);
+    assert_eq!((run.codes(), run.rows()), (vec!["row_too_large"], vec![json!({"v": ["1e-0"]})]));
+    // Lists of a row group are decoded together, whatever row they are of.
+    assert_eq!(refused(decimals(), &numbers(20_000_000)), "parquet_page_too_large");
 }
 
 fn whole(run: &Run) -> &'static str {
