@@ -37,7 +37,8 @@ async fn parquet_and_lines_of_one_delivery_become_one_file() {
     scene.deliver(&[ID]).await;
     assert_eq!(scene.delivered(LAKE).len(), 1);
     assert_eq!(scene.delivered_ids(LAKE), (0..11).collect::<Vec<_>>());
-    let names: Vec<_> = scene.delivered_rows(LAKE).into_iter().skip(6).take(5).map(|(_, name)| name).collect();
+    let names: Vec<_> =
+        scene.delivered_rows(LAKE).into_iter().skip(6).take(5).map(|(_, name)| name).collect();
     let expected = [Some("name 6"), Some("name 7"), Some("name 8"), Some("nine"), None];
     assert_eq!(names, expected.map(|name| name.map(str::to_owned)));
     assert_eq!(scene.staged(), Vec::<String>::new());

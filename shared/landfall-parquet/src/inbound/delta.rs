@@ -109,7 +109,9 @@ mod tests {
         assert_eq!(lengths(&bytes[..bytes.len() - 1], 3), None);
         // 1 and then 1 less, and 1 less again.
         assert_eq!(lengths(&[&header(3)[..], &[1, 0, 0, 0, 0]].concat(), 3), None);
-        for broken in [&[][..], &[0x80, 1, 4], &[0, 4, 1, 2], &[0x80, 1, 0, 1, 2], &[0x80, 1, 3, 1, 2], &[0xff; 20]] {
+        for broken in
+            [&[][..], &[0x80, 1, 4], &[0, 4, 1, 2], &[0x80, 1, 0, 1, 2], &[0x80, 1, 3, 1, 2], &[0xff; 20]]
+        {
             assert_eq!(lengths(broken, 9), None, "{broken:?}");
         }
     }

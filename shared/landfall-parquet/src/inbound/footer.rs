@@ -56,10 +56,7 @@ impl Opened {
 /// Where the footer begins, and its bytes.
 fn footer(object: &[u8]) -> Result<(usize, &[u8]), Refused> {
     let truncated = || {
-        Refused::new(
-            QuarantineReason::ParquetTruncated,
-            "the object begins as Parquet and does not end so",
-        )
+        Refused::new(QuarantineReason::ParquetTruncated, "the object begins as Parquet and does not end so")
     };
     let length = object.len().checked_sub(TAIL_BYTES).filter(|length| *length >= MAGIC.len());
     let (body, tail) = length.and_then(|length| object.split_at_checked(length)).ok_or_else(truncated)?;

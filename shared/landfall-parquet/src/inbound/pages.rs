@@ -175,7 +175,9 @@ impl Chunk {
                 let places = page.values.saturating_mul(self.place);
                 self.dictionary = page.uncompressed.saturating_add(places);
             }
-            DICTIONARY_PAGE => return Err(data_error("a column chunk has its dictionary not at its beginning")),
+            DICTIONARY_PAGE => {
+                return Err(data_error("a column chunk has its dictionary not at its beginning"));
+            }
             DATA_PAGE | DATA_PAGE_V2 => {
                 if page.levels > page.uncompressed || page.levels > page.compressed {
                     return Err(data_error("the levels of a page reach beyond it"));
@@ -294,9 +296,13 @@ fn inflate(codec: Compression, bytes: &[u8], claimed: u64) -> Result<(), Refused
         Compression::GZIP(_) if !harmless(DEFLATE_RATIO) => {
             drain(flate2::bufread::MultiGzDecoder::new(bytes), claimed)
         }
-        Compression::BROTLI(_) if !bytes.is_empty() => drain(brotli_decompressor::Decompressor::new(bytes, 4096), claimed),
+        Compression::BROTLI(_) if !bytes.is_empty() => {
+            drain(brotli_decompressor::Decompressor::new(bytes, 4096), claimed)
+        }
         // Blocks, raw or of Hadoop, stop where they should. Frames, which old writers made, do not.
-        Compression::LZ4 if LZ4_FRAMES.iter().any(|magic| bytes.starts_with(magic)) && !harmless(LZ4_RATIO) => {
+        Compression::LZ4
+            if LZ4_FRAMES.iter().any(|magic| bytes.starts_with(magic)) && !harmless(LZ4_RATIO) =>
+        {
             return Err(too_large());
         }
         _ => Ok(()),

@@ -29,7 +29,10 @@ pub(super) struct Walk {
 
 impl std::fmt::Debug for Walk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Walk").field("group", &self.group).field("passed", &self.passed).finish_non_exhaustive()
+        f.debug_struct("Walk")
+            .field("group", &self.group)
+            .field("passed", &self.passed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,6 +73,14 @@ impl Walk {
     fn next_group(&mut self) -> Result<bool, Refused> {
         let Opened { object, data_end, reader, .. } = self.opened.as_ref();
         let Some(group) = reader.metadata().row_groups().get(self.group) else { return Ok(false) };
+        if group.num_rows() == 0 {
+            // Nothing is read of it: what its columns claim to be may lie anywhere.
+            if group.columns().iter().any(|column| column.num_values() != 0) {
+                return Err(data_error("a row group has more rows than it claims"));
+            }
+            self.group += 1;
+            return Ok(true);
+        }
         let measured = measure(object, *data_end, group, &self.wanted)?;
         self.bytes = self.bytes.saturating_add(measured.bytes);
         let allowed = (object.len() as u64).saturating_mul(limits::EXPANSION_RATIO);
@@ -82,11 +93,12 @@ impl Walk {
         self.left = u64::try_from(group.num_rows()).unwrap_or_default();
         let leaves = self.wanted.iter().enumerate().filter(|(_, wanted)| **wanted).map(|(leaf, _)| leaf);
         let mask = ProjectionMask::leaves(reader.parquet_schema(), leaves);
-        let built = ParquetRecordBatchReaderBuilder::new_with_metadata(object.as_ref().clone(), reader.clone())
-            .with_row_groups(vec![self.group])
-            .with_batch_size(measured.batch_rows)
-            .with_projection(mask)
-            .build();
+        let built =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(object.as_ref().clone(), reader.clone())
+                .with_row_groups(vec![self.group])
+                .with_batch_size(measured.batch_rows)
+                .with_projection(mask)
+                .build();
         self.group += 1;
         self.reader = Some(built.map_err(|error| refused(&error))?);
         Ok(true)
@@ -97,7 +109,10 @@ impl Walk {
 #[cold]
 fn refused(error: &impl std::fmt::Display) -> Refused {
     if error.to_string().contains("CRC checksum mismatch") {
-        return Refused::new(QuarantineReason::ParquetChecksum, "the checksum of a page does not match its bytes");
+        return Refused::new(
+            QuarantineReason::ParquetChecksum,
+            "the checksum of a page does not match its bytes",
+        );
     }
     data_error("its pages cannot be decoded")
 }

@@ -125,8 +125,7 @@ fn field_with_views(field: &FieldRef) -> Field {
 /// Builds the tree of the records: `arrow` is what the bare schema became, `schema` still tells what leaves mean.
 pub(super) fn tree(arrow: &Schema, schema: &SchemaDescriptor) -> Result<Branch, Refused> {
     let mut builder = Builder { schema, next: 0 };
-    let members =
-        arrow.fields().iter().map(|field| builder.branch(field)).collect::<Result<Vec<_>, _>>()?;
+    let members = arrow.fields().iter().map(|field| builder.branch(field)).collect::<Result<Vec<_>, _>>()?;
     if members.is_empty() || builder.next != schema.num_columns() {
         return Err(footer_error("the schema has columns that are not read"));
     }
@@ -195,9 +194,7 @@ fn kind(leaf: &ColumnDescPtr) -> Result<Kind, Refused> {
             (physical == BYTE_ARRAY).then_some(Kind::Text)
         }
         Some(LogicalType::Uuid) => (physical == FIXED_LEN_BYTE_ARRAY && length == 16).then_some(Kind::Uuid),
-        Some(LogicalType::Float16) => {
-            (physical == FIXED_LEN_BYTE_ARRAY && length == 2).then_some(Kind::Half)
-        }
+        Some(LogicalType::Float16) => (physical == FIXED_LEN_BYTE_ARRAY && length == 2).then_some(Kind::Half),
         _ => converted_kind(physical, leaf)?,
     };
     Ok(kind.unwrap_or(match physical {

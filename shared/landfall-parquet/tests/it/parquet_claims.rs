@@ -22,6 +22,8 @@ struct Claims {
     compressed: i64,
     page_values: i64,
     rows: i64,
+    /// Where the dictionary is said to be.
+    dictionary: Option<i64>,
 }
 
 impl Claims {
@@ -36,6 +38,7 @@ impl Claims {
             compressed: size,
             page_values: rows,
             rows,
+            dictionary: None,
         }
     }
 
@@ -67,6 +70,7 @@ impl Claims {
         let schema =
             [&[0x48, 1, b'm', 0x15, 2, 0, 0x15][..], &number(self.physical), &[0x25, 0, 0x18, 1, b'v', 0]]
                 .concat();
+        let dictionary = self.dictionary.map_or(Vec::new(), |at| [&[0x26][..], &number(at)].concat());
         let chunk = [
             &[0x26, 0, 0x1c, 0x15][..],
             &number(self.physical),
@@ -80,7 +84,9 @@ impl Claims {
             &number(length),
             &[0x16],
             &number(length),
-            &[0x26, 8, 0, 0],
+            &[0x26, 8],
+            &dictionary,
+            &[0, 0],
         ]
         .concat();
         let footer = [
@@ -124,14 +130,16 @@ fn an_object_written_by_hand_is_read_when_it_is_sound() {
     let page = numbers();
     let found = run("int64", &Claims::sound(2, 0, 3, &page).object(&page));
     let rows = [json!({"v": null}), json!({"v": 7}), json!({"v": -1}), json!({"v": 9}), json!({"v": null})];
-    assert_eq!(found.rows(), rows);
+    assert_eq!(found.rows(), rows.clone());
+    // Some writers say that a dictionary that they do not have is at the beginning.
+    let claims = Claims { dictionary: Some(0), ..Claims::sound(2, 0, 3, &page) };
+    assert_eq!(run("int64", &claims.object(&page)).rows(), rows);
     // Lengths 1 and 2, in a block of no difference but one.
     let page = [&[0x80, 1, 4, 2, 2, 2, 0, 0, 0, 0][..], b"abc"].concat();
     let found = run("string", &Claims::sound(6, 6, 2, &page).object(&page));
     assert_eq!(found.rows()[1..3], [json!({"v": "a"}), json!({"v": "bc"})]);
     // `ab`, and one byte of it with `c`.
-    let page =
-        [&[0x80, 1, 4, 2, 0, 2, 0, 0, 0, 0][..], &[0x80, 1, 4, 2, 4, 1, 0, 0, 0, 0], b"abc"].concat();
+    let page = [&[0x80, 1, 4, 2, 0, 2, 0, 0, 0, 0][..], &[0x80, 1, 4, 2, 4, 1, 0, 0, 0, 0], b"abc"].concat();
     let found = run("string", &Claims::sound(6, 7, 2, &page).object(&page));
     assert_eq!(found.rows()[1..3], [json!({"v": "ab"}), json!({"v": "ac"})]);
 }
@@ -176,7 +184,9 @@ fn pages_that_come_to_more_than_they_claim_are_refused_before_they_do() {
     assert_eq!(refused("int64", &claims.object(&page)), "parquet_page_too_large");
     // What is claimed rightly is read.
     let mut plain = Vec::new();
-    flate2::read::GzEncoder::new(&numbers()[..], flate2::Compression::best()).read_to_end(&mut plain).unwrap();
+    flate2::read::GzEncoder::new(&numbers()[..], flate2::Compression::best())
+        .read_to_end(&mut plain)
+        .unwrap();
     let claims = Claims { codec: 2, uncompressed: 24, ..Claims::sound(2, 0, 3, &plain) };
     assert_eq!(run("int64", &claims.object(&plain)).rows().len(), 5);
 }
@@ -190,17 +200,11 @@ fn byte_strings_that_claim_any_number_of_lengths_are_refused() {
         let claims = Claims::sound(6, encoding, 2, &page);
         assert_eq!(refused("string", &claims.object(&page)), "parquet_data");
     }
-    let page = [
-        &[0x80, 1, 4, 2, 0, 2, 0, 0, 0, 0, 0x80, 1, 4][..],
-        &many,
-        &[4, 1, 0, 0, 0, 0],
-        b"abc",
-    ]
-    .concat();
+    let page =
+        [&[0x80, 1, 4, 2, 0, 2, 0, 0, 0, 0, 0x80, 1, 4][..], &many, &[4, 1, 0, 0, 0, 0], b"abc"].concat();
     assert_eq!(refused("string", &Claims::sound(6, 7, 2, &page).object(&page)), "parquet_data");
     // A string that shares less than nothing: whoever takes it for a size without a sign shares all.
-    let page =
-        [&[0x80, 1, 4, 2, 0, 1, 0, 0, 0, 0][..], &[0x80, 1, 4, 2, 4, 1, 0, 0, 0, 0], b"abc"].concat();
+    let page = [&[0x80, 1, 4, 2, 0, 1, 0, 0, 0, 0][..], &[0x80, 1, 4, 2, 4, 1, 0, 0, 0, 0], b"abc"].concat();
     assert_eq!(refused("string", &Claims::sound(6, 7, 2, &page).object(&page)), "parquet_data");
 }
 
