@@ -234,3 +234,15 @@ fn byte_strings_that_share_a_long_one_are_bounded() {
     let claims = Claims::sound(6, 7, rows.into(), &page);
     assert_eq!(refused("string", &claims.object(&page)), "parquet_page_too_large");
 }
+
+#[test]
+fn an_object_that_panics_the_crate_is_refused_alone() {
+    // Codes of a dictionary begin with a byte that says how wide they are: the crate asks for it without a look.
+    let run = run("string", &Claims::sound(6, 8, 2, b"").object(b""));
+    assert_eq!(run.rows().len(), 2);
+    let InputVerdict::Quarantined(quarantine) = &run.verdicts[1] else { panic!("{:?}", run.verdicts) };
+    assert_eq!(
+        (quarantine.reason.as_str(), quarantine.detail.as_str()),
+        ("parquet_data", "the reader of Parquet gave up")
+    );
+}
