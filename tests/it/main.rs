@@ -31,6 +31,7 @@ mod notices;
 mod observed;
 mod ordered;
 mod overtaken;
+mod parquet_inputs;
 mod parquet_rows;
 mod parts;
 mod pipeline;

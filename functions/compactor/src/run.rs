@@ -240,7 +240,7 @@ impl<S: ObjectStore> Run<'_, S> {
                             break;
                         }
                     }
-                    let verdict = merge.end_input().map_err(|error| self.engine(error))?;
+                    let verdict = self.end(&mut merge, files, index).await?;
                     (self.settle(quarantine, index, input, verdict).await?, version)
                 }
                 (None, Fetched::Large) => self.stream(&mut merge, files, quarantine, index, input).await?,
@@ -273,6 +273,20 @@ impl<S: ObjectStore> Run<'_, S> {
         merge
             .begin_input(InputInfo { index, key: input.key.clone(), size: input.size })
             .map_err(|error| self.engine(error))
+    }
+
+    /// Ends an input that was pushed to its end. What is read only then, as Parquet is, has its output taken in between.
+    async fn end<T: ObjectStore>(
+        &self,
+        merge: &mut Merge,
+        files: &mut StagedFiles<'_, T>,
+        index: usize,
+    ) -> Result<InputVerdict, Stop> {
+        while merge.settle().map_err(|error| self.engine(error))? == Flow::More {
+            self.out_of_time(index)?;
+            files.take(merge.take_output()).await.map_err(Stop::Client)?;
+        }
+        merge.end_input().map_err(|error| self.engine(error))
     }
 
     /// Counts a connection cut after rows of its object entered a file.
@@ -344,7 +358,7 @@ impl<S: ObjectStore> Run<'_, S> {
                     break;
                 }
             }
-            let verdict = merge.end_input().map_err(|error| self.engine(error))?;
+            let verdict = self.end(merge, files, index).await?;
             return Ok((self.settle(quarantine, index, input, verdict).await?, head.version_id));
         }
     }

@@ -250,6 +250,9 @@ impl<'a> Execution<'a> {
             })
         })?;
         self.piece = piece;
+        while merge.settle()? == Flow::More {
+            self.take(merge.take_output())?;
+        }
         Ok(merge.end_input()?)
     }
 

@@ -158,6 +158,11 @@ impl Encoder {
         std::mem::take(&mut self.events)
     }
 
+    /// How much waits for the caller so far.
+    pub(crate) fn waiting(&self) -> usize {
+        self.events.len()
+    }
+
     /// Waits until all rows sent are encoded: what is asked below then holds exactly.
     pub(crate) fn wait(&mut self) -> Result<(), MergeError> {
         while let Place::Thread(worker) = &mut self.place

@@ -131,11 +131,24 @@ pub enum QuarantineReason {
     ZstdTruncated,
     /// After the last zstd frame stands something that is no frame.
     ZstdTrailingBytes,
+    /// The object begins as Parquet and does not end so.
+    ParquetTruncated,
+    /// The footer of a Parquet object cannot be read, contradicts itself, or exceeds a limit.
+    ParquetFooter,
+    /// The pages of a Parquet object cannot be read, or contradict each other or the footer.
+    ParquetData,
+    /// The checksum of a page does not match its bytes.
+    ParquetChecksum,
+    /// A page is longer than [`crate::limits::PARQUET_PAGE_BYTES`], or one row takes more than
+    /// [`crate::limits::PARQUET_OPEN_BYTES`].
+    ParquetPageTooLarge,
+    /// A column of a Parquet object is of a type from which the contract's column takes nothing.
+    SchemaMismatch,
     /// The content is of a kind the engine does not read, or is compressed twice.
     UnsupportedFormat,
     /// More than [`crate::limits::EXPANSION_RATIO`] decoded bytes per compressed byte.
     ExpansionRatio,
-    /// More than [`crate::limits::OBJECT_BYTES`] decoded.
+    /// More than [`crate::limits::OBJECT_BYTES`] decoded, or Parquet of more than [`crate::limits::PARQUET_BYTES`].
     ObjectTooLarge,
     /// A line longer than [`crate::limits::LINE_BYTES`].
     LineTooLong,
@@ -164,6 +177,12 @@ impl QuarantineReason {
             Self::ZstdData => "zstd_data",
             Self::ZstdTruncated => "zstd_truncated",
             Self::ZstdTrailingBytes => "zstd_trailing_bytes",
+            Self::ParquetTruncated => "parquet_truncated",
+            Self::ParquetFooter => "parquet_footer",
+            Self::ParquetData => "parquet_data",
+            Self::ParquetChecksum => "parquet_checksum",
+            Self::ParquetPageTooLarge => "parquet_page_too_large",
+            Self::SchemaMismatch => "schema_mismatch",
             Self::UnsupportedFormat => "unsupported_format",
             Self::ExpansionRatio => "expansion_ratio",
             Self::ObjectTooLarge => "object_too_large",
@@ -186,9 +205,9 @@ impl fmt::Display for QuarantineReason {
 /// A place in a decoded object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// The line, from 1; blank lines count.
+    /// The line, from 1; blank lines count. Of a Parquet object the row, from 1.
     pub line: u64,
-    /// The byte, from 0.
+    /// The byte, from 0. Of a Parquet object always 0.
     pub byte_offset: u64,
 }
 
@@ -228,9 +247,9 @@ pub struct RejectedRow {
     pub input: usize,
     /// The key of the input.
     pub key: Arc<str>,
-    /// The line in the decoded object, from 1.
+    /// The line in the decoded object, from 1. Of a Parquet object the row, from 1.
     pub line: u64,
-    /// Where the fault stands in the decoded object, in bytes from 0.
+    /// Where the fault stands in the decoded object, in bytes from 0. Of a Parquet object always 0.
     pub byte_offset: u64,
     /// What is wrong.
     pub code: ViolationCode,
@@ -239,7 +258,8 @@ pub struct RejectedRow {
     pub column: Option<String>,
     /// What exactly. Holds no content of the record.
     pub detail: String,
-    /// The whole line as it stands in the decoded object, without its newline. May be other than UTF-8.
+    /// The whole line or element of an array as it stands in the decoded object, without its newline. May be other than UTF-8.
+    /// The row of a Parquet object as JSON text.
     pub raw: Bytes,
 }
 

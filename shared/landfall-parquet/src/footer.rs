@@ -2,9 +2,13 @@
 //! claims and follows its schema by recursion, and neither an allocation that fails nor a full stack can be caught.
 //!
 //! Every field must have the type that the Thrift definition of Parquet gives it, in ascending order, and none may be
-//! unknown: a reader that skips what this one reads, or reads what this one skips, would see other counts.
+//! unknown: a reader that skips what this one reads, or reads what this one skips, would see other counts. Files of others
+//! ([`check_foreign`], [`page_header`]) may hold fields that were defined later: those are skipped by their type, as the
+//! Parquet reader skips them.
 
 use parquet::schema::types::Type;
+
+use crate::limits;
 
 /// The most row groups: their ordinal is a 16-bit number.
 pub(crate) const MAX_ROW_GROUPS: u64 = 32_767;
@@ -126,6 +130,20 @@ const FILE_META_DATA: Shape = Struct(&[
     (7, List(&Struct(&[(1, EMPTY), (2, EMPTY)]), Most::Columns)),
 ]);
 
+const PAGE_HEADER: Shape = Struct(&[
+    (1, I32),
+    (2, I32),
+    (3, I32),
+    (4, I32),
+    (5, Struct(&[(1, I32), (2, I32), (3, I32), (4, I32), (5, STATISTICS)])),
+    (6, EMPTY),
+    (7, Struct(&[(1, I32), (2, I32), (3, Bool)])),
+    (8, Struct(&[(1, I32), (2, I32), (3, I32), (4, I32), (5, I32), (6, I32), (7, Bool), (8, STATISTICS)])),
+]);
+
+/// How deep fields that are not known may nest.
+const UNKNOWN_DEPTH: usize = 16;
+
 /// What is wrong with the shape of a footer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Misshapen {
@@ -140,9 +158,81 @@ pub(crate) fn check_shape(footer: &[u8], schema: &Type) -> Result<(), Misshapen>
     let mut children = Vec::new();
     gather(schema, &mut children);
     let leaves = children.iter().filter(|count| **count == 0).count() as u64;
-    let mut walk = Walk { rest: footer, children: &children, leaves };
+    let mut walk = Walk { rest: footer, children: &children, leaves, ..Walk::default() };
     walk.value(FILE_META_DATA)?;
     if walk.rest.is_empty() { Ok(()) } else { Err(Misshapen::Form("something follows its last field")) }
+}
+
+/// Checks the shape of a footer that others wrote, with a schema of their own, within [`limits`].
+pub(crate) fn check_foreign(footer: &[u8]) -> Result<(), &'static str> {
+    let mut walk = Walk { rest: footer, foreign: true, ..Walk::default() };
+    walk.value(FILE_META_DATA).map_err(Misshapen::text)?;
+    if walk.rest.is_empty() { Ok(()) } else { Err("something follows its last field") }
+}
+
+/// What the header of a page says, as far as it bounds what reading the page takes. Sizes and counts are never negative.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PageHeader {
+    /// The bytes of the header itself.
+    pub(crate) length: usize,
+    /// 0 a data page, 1 an index, 2 a dictionary, 3 a data page of version 2.
+    pub(crate) kind: u64,
+    /// The bytes of the page after decompression.
+    pub(crate) uncompressed: u64,
+    /// The bytes of the page as they stand.
+    pub(crate) compressed: u64,
+    /// Its values, those that are null counted; of a dictionary its entries.
+    pub(crate) values: u64,
+    /// How its values are encoded.
+    pub(crate) encoding: u64,
+    /// Of a page of version 2 the bytes of its levels.
+    pub(crate) levels: u64,
+}
+
+/// Reads the header of the page at which `bytes` begin. The `parquet` crate keeps its own for itself: what it tells of a page
+/// without decompressing it has no size.
+pub(crate) fn page_header(bytes: &[u8]) -> Result<PageHeader, &'static str> {
+    let mut walk = Walk { rest: bytes, foreign: true, noted: Some(Vec::new()), ..Walk::default() };
+    walk.value(PAGE_HEADER).map_err(Misshapen::text)?;
+    let length = bytes.len() - walk.rest.len();
+    let mut header = PageHeader { length, kind: u64::MAX, ..PageHeader::default() };
+    for (outer, id, value) in walk.noted.unwrap_or_default() {
+        let Ok(value) = u64::try_from(value) else {
+            // A checksum has all bits.
+            if (outer, id) == (0, 4) {
+                continue;
+            }
+            return Err("the header of a page has a negative number");
+        };
+        match (outer, id) {
+            (0, 1) => header.kind = value,
+            (0, 2) => header.uncompressed = value,
+            (0, 3) => header.compressed = value,
+            (5 | 7 | 8, 1) if section(header.kind) == outer => header.values = value,
+            (5 | 7, 2) | (8, 4) if section(header.kind) == outer => header.encoding = value,
+            (8, 5 | 6) if header.kind == 3 => header.levels = header.levels.saturating_add(value),
+            _ => {}
+        }
+    }
+    Ok(header)
+}
+
+/// The field of a page's header that describes a page of a kind.
+fn section(kind: u64) -> i16 {
+    match kind {
+        0 => 5,
+        2 => 7,
+        3 => 8,
+        _ => -1,
+    }
+}
+
+impl Misshapen {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Form(what) | Self::Schema(what) => what,
+        }
+    }
 }
 
 /// The number of children of each element of a schema, depth first. As deep as the contract's types, which are bounded.
@@ -155,10 +245,21 @@ fn gather(element: &Type, children: &mut Vec<i64>) {
 }
 
 /// A place in a footer: Thrift's compact protocol.
+#[derive(Default)]
 struct Walk<'a> {
     rest: &'a [u8],
+    /// The children of each element that the schema must have.
     children: &'a [i64],
     leaves: u64,
+    /// Whether the schema is the file's own, and fields may stand there that are not known.
+    foreign: bool,
+    /// The column chunks so far.
+    chunks: u64,
+    /// Where they are wanted, all 32-bit numbers of structures within at most one other: the field that the structure is,
+    /// their own, and the number.
+    noted: Option<Vec<(i16, i16, i64)>>,
+    /// The field that is the structure being read.
+    within: i16,
 }
 
 impl Shape {
@@ -217,39 +318,91 @@ impl Walk<'_> {
         }
     }
 
-    /// The fields of a structure; `children` is what an element of the schema must have.
-    fn fields(&mut self, fields: &[(i16, Shape)], children: Option<i64>) -> Result<(), Misshapen> {
+    /// A number with its sign, of at most 32 bits.
+    fn signed(&mut self) -> Result<i64, Misshapen> {
+        let zigzag = self.number()?;
+        let value = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
+        if i32::try_from(value).is_err() {
+            return Err(Misshapen::Form("a number is too large"));
+        }
+        Ok(value)
+    }
+
+    /// The fields of a structure; `children` is where the number of an element's children goes.
+    fn fields(&mut self, fields: &[(i16, Shape)], mut children: Option<&mut i64>) -> Result<(), Misshapen> {
         let mut id = 0_i16;
-        let mut found = 0;
         loop {
             let header = self.byte()?;
             if header == 0 {
-                break;
+                return Ok(());
             }
-            // Zero stands for an id written out, which ascending fields of small ids never need.
-            let step = i16::from(header >> 4);
-            id = id.checked_add(step).filter(|_| step > 0).ok_or(Misshapen::Form("fields out of order"))?;
+            let (step, code) = (i16::from(header >> 4), header & 0x0f);
+            let next = if step == 0 && self.foreign {
+                i16::try_from(self.signed()?).ok()
+            } else {
+                // Zero stands for an id written out, which ascending fields of small ids never need.
+                id.checked_add(step)
+            };
+            id = next.filter(|next| *next > id).ok_or(Misshapen::Form("fields out of order"))?;
             let shape = fields.iter().find(|(known, _)| *known == id).map(|(_, shape)| *shape);
-            let shape = shape.ok_or(Misshapen::Form("it has a field that is not known"))?;
-            let code = header & 0x0f;
-            match shape {
-                Bool if matches!(code, 1 | 2) => {}
+            let Some(shape) = shape else {
+                if self.foreign {
+                    self.unknown(code, true, UNKNOWN_DEPTH)?;
+                    continue;
+                }
+                return Err(Misshapen::Form("it has a field that is not known"));
+            };
+            match (shape, &mut children) {
+                (Bool, _) if matches!(code, 1 | 2) => {}
                 _ if code != shape.code() => return Err(Misshapen::Form("a field has another type")),
-                I32 if id == CHILDREN && children.is_some() => {
-                    let zigzag = self.number()?;
-                    found = i64::try_from(zigzag >> 1).unwrap_or(i64::MAX);
-                    if zigzag & 1 != 0 {
+                (I32, Some(children)) if id == CHILDREN => {
+                    **children = self.signed()?;
+                    if **children < 0 {
                         return Err(Misshapen::Form("a negative number of children"));
                     }
+                }
+                (I32, _) if self.noted.is_some() => {
+                    let (value, within) = (self.signed()?, self.within);
+                    self.noted.get_or_insert_default().push((within, id, value));
+                }
+                (Struct(_), _) => {
+                    let outer = std::mem::replace(&mut self.within, id);
+                    self.value(shape)?;
+                    self.within = outer;
                 }
                 _ => self.value(shape)?,
             }
         }
-        match children {
-            Some(children) if children != found => {
-                Err(Misshapen::Schema("its columns are not nested as the contract has them"))
+    }
+
+    /// Skips a value of which only the type is known; that of a field that is a truth value stands in its header.
+    fn unknown(&mut self, code: u8, field: bool, depth: usize) -> Result<(), Misshapen> {
+        let depth = depth.checked_sub(1).ok_or(Misshapen::Form("its fields nest too deeply"))?;
+        match code {
+            1 | 2 if field => Ok(()),
+            1..=3 => self.skip(1),
+            4..=6 => self.number().map(drop),
+            7 => self.skip(8),
+            8 => {
+                let length = self.number()?;
+                self.skip(length)
             }
-            _ => Ok(()),
+            9 | 10 => {
+                let header = self.byte()?;
+                let size = if header >> 4 == 15 { self.number()? } else { u64::from(header >> 4) };
+                (0..size).try_for_each(|_| self.unknown(header & 0x0f, false, depth))
+            }
+            12 => loop {
+                let header = self.byte()?;
+                if header == 0 {
+                    return Ok(());
+                }
+                if header >> 4 == 0 {
+                    self.number()?;
+                }
+                self.unknown(header & 0x0f, true, depth)?;
+            },
+            _ => Err(Misshapen::Form("a field has a type that is not known")),
         }
     }
 
@@ -268,19 +421,62 @@ impl Walk<'_> {
             Most::Small => MAX_SMALL,
             Most::RowGroups => MAX_ROW_GROUPS,
             Most::Columns => self.leaves,
+            Most::Schema if self.foreign => limits::PARQUET_SCHEMA_ELEMENTS as u64,
             Most::Schema => elements,
         };
-        if matches!(most, Most::Schema) && size != elements {
+        if matches!(most, Most::Schema) && size != elements && !self.foreign {
             return Err(Misshapen::Schema("it has not as many columns and members as the contract"));
         }
         if size > bound {
             return Err(Misshapen::Form("a list is longer than it may be"));
         }
         match (most, element) {
-            (Most::Schema, Struct(fields)) => {
-                self.children.iter().try_for_each(|children| self.fields(fields, Some(*children)))
+            (Most::Schema, Struct(fields)) if self.foreign => self.schema(fields, size),
+            (Most::Schema, Struct(fields)) => self.children.iter().try_for_each(|children| {
+                let mut found = 0;
+                self.fields(fields, Some(&mut found))?;
+                if *children == found {
+                    return Ok(());
+                }
+                Err(Misshapen::Schema("its columns are not nested as the contract has them"))
+            }),
+            (Most::Columns, Struct(_)) if self.foreign => {
+                self.chunks = self.chunks.saturating_add(size);
+                if self.chunks > limits::PARQUET_CHUNKS {
+                    return Err(Misshapen::Form("it has too many column chunks"));
+                }
+                (0..size).try_for_each(|_| self.value(element))
             }
             _ => (0..size).try_for_each(|_| self.value(element)),
         }
+    }
+
+    /// The elements of a schema that others chose: how deep it is, is known before anybody follows it.
+    fn schema(&mut self, fields: &[(i16, Shape)], size: u64) -> Result<(), Misshapen> {
+        // For each element around the next one, how many children of it are still to come.
+        let mut open = vec![1_i64];
+        for _ in 0..size {
+            while open.last() == Some(&0) {
+                open.pop();
+            }
+            let Some(left) = open.last_mut() else {
+                return Err(Misshapen::Form("the schema has more elements than its columns take"));
+            };
+            *left -= 1;
+            let mut children = 0;
+            self.fields(fields, Some(&mut children))?;
+            if children == 0 {
+                self.leaves += 1;
+            } else {
+                open.push(children);
+            }
+            if open.len() > limits::PARQUET_SCHEMA_DEPTH + 2 {
+                return Err(Misshapen::Form("its columns nest too deeply"));
+            }
+        }
+        if open.iter().any(|left| *left != 0) {
+            return Err(Misshapen::Form("the schema ends inside a column"));
+        }
+        Ok(())
     }
 }

@@ -41,6 +41,11 @@ impl Given {
         Self { rescued: contract.on_violation == ViolationPolicy::Rescue, tracking }
     }
 
+    /// Whether [`Given::fill`] asks for the text of a record: it is what a record without a key is told by.
+    pub(crate) fn wants_text(&self) -> bool {
+        self.tracking.as_ref().is_some_and(|tracking| tracking.key.is_empty())
+    }
+
     /// Fills the given columns of the record that was just read into the others. `rescued` is the inside of a JSON object,
     /// `text` what the record was read from, `number` its place among the records of the job, from 1.
     pub(crate) fn fill(&self, records: &mut StructNode, rescued: &[u8], text: &[u8], number: u64) {

@@ -1,13 +1,13 @@
 //! The merge engine of landfall: staged bytes in, checked Parquet bytes out. No AWS, no async, no clock, no file system.
 //!
-//! A [`Merge`] is fed with the bytes of one input after another. It tells by content whether they are plain, gzip or zstd,
-//! splits them into lines, checks each line whole against RFC 8259 and the contract, and writes what fits into Parquet
-//! files, one series per partition:
+//! A [`Merge`] is fed with the bytes of one input after another. It tells by content whether they are Parquet, or text plain
+//! or in gzip or zstd; takes them apart into records (rows, lines, or the elements of one JSON array), checks each record whole
+//! against RFC 8259 and the contract, and writes what fits into Parquet files, one series per partition:
 //!
 //! ```text
 //! Merge::new(spec)
 //!   for each input, until should_stop():
-//!     begin_input, push*, end_input -> InputVerdict      (take_output, take_rejected after each step)
+//!     begin_input, push*, settle*, end_input -> InputVerdict      (take_output, take_rejected after each step)
 //!   finish                                               (take_output once more)
 //! ```
 //!
@@ -26,12 +26,15 @@ mod column;
 mod contract;
 mod decode;
 mod document;
+mod elements;
 mod encode;
 mod fault;
 mod files;
 mod footer;
 mod given;
+mod inbound;
 mod infer;
+mod input;
 mod json;
 pub mod limits;
 mod lines;
@@ -39,6 +42,7 @@ mod merge;
 mod number;
 mod output;
 mod read;
+mod records;
 mod route;
 mod rules;
 mod schema;

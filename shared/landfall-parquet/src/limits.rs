@@ -30,6 +30,35 @@ pub const EXPANSION_FLOOR: u64 = 16 * MIB;
 /// The largest decoded object, in bytes.
 pub const OBJECT_BYTES: u64 = 64 * 1024 * MIB;
 
+/// The largest Parquet object, in bytes as it is staged. It is held in memory whole, as its footer stands at its end.
+pub const PARQUET_BYTES: usize = 128 * 1024 * 1024;
+
+/// The longest footer of a Parquet object, in bytes.
+pub const PARQUET_FOOTER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most elements of a Parquet schema: groups and columns.
+pub const PARQUET_SCHEMA_ELEMENTS: usize = 20_000;
+
+/// How deep a Parquet schema may nest. A list takes two levels.
+pub const PARQUET_SCHEMA_DEPTH: usize = 64;
+
+/// The most column chunks of a Parquet object, those of all its row groups together.
+pub const PARQUET_CHUNKS: u64 = 100_000;
+
+/// The longest page of a Parquet object, in bytes without its compression, and with what its values share written out.
+pub const PARQUET_PAGE_BYTES: u64 = 64 * MIB;
+
+/// The most values of one page, those that are null counted.
+pub const PARQUET_PAGE_VALUES: u64 = 64 * MIB;
+
+/// The most memory that decoding a batch of rows may take, in bytes: pages, dictionaries and arrays of all columns. Where it
+/// would be more, fewer rows are decoded at once. Of a column with lists or maps around it a whole row group counts.
+pub const PARQUET_OPEN_BYTES: u64 = 256 * MIB;
+
+/// Bytes of records up to which no [`EXPANSION_RATIO`] is asked for of a Parquet object: its encodings make little of equal
+/// values, without any ill will.
+pub const PARQUET_EXPANSION_FLOOR: u64 = 256 * MIB;
+
 /// The most rejected rows of one object. With more of them the object is quarantined as a whole.
 pub const REJECTED_ROWS: u64 = 200_000;
 

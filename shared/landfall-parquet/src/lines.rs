@@ -46,6 +46,12 @@ impl Lines {
         if carry.is_empty() { Ok(()) } else { self.line(&carry, 0, sink) }
     }
 
+    /// Where the next byte stands.
+    pub(crate) fn position(&self) -> Position {
+        let byte_offset = self.next.byte_offset + self.carry.len() as u64;
+        Position { line: self.next.line, byte_offset }
+    }
+
     fn keep(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         if self.carry.len().saturating_add(bytes.len()) > limits::LINE_BYTES {
             return Err(self.too_long());

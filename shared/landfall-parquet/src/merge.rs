@@ -5,14 +5,17 @@
 //! ends. What is written when depends on the ordered stream of rows alone.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::contract::CompiledContract;
 use crate::decode::{Decoder, Whole};
 use crate::fault::{InputVerdict, Position, Quarantine, QuarantineReason, RejectedRow};
-use crate::lines::Lines;
+use crate::inbound::Inbound;
+use crate::input::Rows;
 use crate::output::OutputEvent;
+use crate::records::Records;
 use crate::spec::{Flow, InputInfo, MergeError, MergeSpec};
-use crate::stage::{Rows, Stage};
+use crate::stage::Stage;
 
 /// Why an input is not read further.
 #[derive(Debug)]
@@ -49,8 +52,12 @@ pub struct Merge {
 #[derive(Debug)]
 struct Input {
     decoder: Decoder,
-    lines: Lines,
+    records: Records,
     rows: Rows,
+    /// Whether its last byte has been pushed.
+    ended: bool,
+    /// The object, when it is Parquet and has ended.
+    parquet: Option<Box<Inbound>>,
     /// The verdict, when it fell before the end.
     settled: Option<Quarantine>,
 }
@@ -97,8 +104,10 @@ impl Merge {
         }
         self.input = Some(Input {
             decoder: Decoder::new(std::mem::take(&mut self.whole)),
-            lines: Lines::new(),
+            records: Records::new(),
             rows: self.stage.begin(input, self.rows),
+            ended: false,
+            parquet: None,
             settled: None,
         });
         Ok(())
@@ -115,13 +124,41 @@ impl Merge {
         if input.settled.is_some() {
             return Ok(Flow::Settled);
         }
-        let Input { decoder, lines, rows, .. } = input;
+        let Input { decoder, records, rows, .. } = input;
         let stage = &mut self.stage;
         let outcome = decoder.push(chunk, &mut |bytes| {
-            lines.push(bytes, &mut |line, position| stage.line(rows, line, position))
+            records.push(bytes, &mut |form, text, position| stage.record(rows, form, text, position))
         });
         match outcome {
             Ok(()) => Ok(Flow::More),
+            Err(stop) => self.stopped(stop).map(|()| Flow::Settled),
+        }
+    }
+
+    /// The input has been pushed to its end: does the next part of what is left to do. [`Flow::More`] as long as there is more;
+    /// output is worth taking in between. [`Merge::end_input`] does whatever is left at once, so that this need not be called.
+    ///
+    /// # Errors
+    /// As [`Merge::push`].
+    pub fn settle(&mut self) -> Result<Flow, MergeError> {
+        let Some(input) = self.input.as_mut().filter(|_| !self.over) else {
+            return Err(MergeError::Order("settle an input"));
+        };
+        if input.settled.is_some() {
+            return Ok(Flow::Settled);
+        }
+        let stage = &mut self.stage;
+        let outcome = match &mut input.parquet {
+            Some(parquet) => step(parquet, stage, &mut input.rows),
+            None if input.ended => Ok(false),
+            None => {
+                input.ended = true;
+                end(input, stage)
+            }
+        };
+        match outcome {
+            Ok(true) => Ok(Flow::More),
+            Ok(false) => Ok(Flow::Settled),
             Err(stop) => self.stopped(stop).map(|()| Flow::Settled),
         }
     }
@@ -131,23 +168,13 @@ impl Merge {
     /// # Errors
     /// As [`Merge::push`].
     pub fn end_input(&mut self) -> Result<InputVerdict, MergeError> {
-        let Some(input) = self.input.as_mut().filter(|_| !self.over) else {
+        if self.over || self.input.is_none() {
             return Err(MergeError::Order("end an input"));
-        };
-        if input.settled.is_none() {
-            let Input { decoder, lines, rows, .. } = input;
-            let stage = &mut self.stage;
-            let outcome = decoder
-                .finish(&mut |bytes| {
-                    lines.push(bytes, &mut |line, position| stage.line(rows, line, position))
-                })
-                .and_then(|()| lines.finish(&mut |line, position| stage.line(rows, line, position)));
-            if let Err(stop) = outcome {
-                self.stopped(stop)?;
-            }
         }
+        while self.settle()? == Flow::More {}
         let Some(mut input) = self.input.take() else { return Err(MergeError::Order("end an input")) };
-        self.decoded_bytes = self.decoded_bytes.saturating_add(input.decoder.decoded());
+        let decoded = input.parquet.as_ref().map_or(input.decoder.decoded(), |parquet| parquet.decoded());
+        self.decoded_bytes = self.decoded_bytes.saturating_add(decoded);
         self.whole = input.decoder.into_whole();
         if let Some(quarantine) = input.settled {
             return Ok(InputVerdict::Quarantined(quarantine));
@@ -253,4 +280,35 @@ impl Merge {
         input.settled = Some(quarantine);
         Ok(())
     }
+}
+
+/// Reads what is left of an input after its last byte; true when there is more to do.
+fn end(input: &mut Input, stage: &mut Stage) -> Result<bool, Stop> {
+    let Input { decoder, records, rows, .. } = input;
+    decoder.finish(&mut |bytes| {
+        records.push(bytes, &mut |form, text, position| stage.record(rows, form, text, position))
+    })?;
+    let Some(object) = decoder.take_whole() else {
+        records.finish(&mut |form, text, position| stage.record(rows, form, text, position))?;
+        return Ok(false);
+    };
+    let parquet = input.parquet.insert(Box::new(guarded(|| Inbound::open(object, stage))?));
+    step(parquet, stage, rows)
+}
+
+/// Does the next part of the work on a Parquet object; true when there is more.
+fn step(parquet: &mut Inbound, stage: &mut Stage, rows: &mut Rows) -> Result<bool, Stop> {
+    if rows.large {
+        // It was read before: what goes wrong now is the engine's own fault.
+        parquet.step(stage, rows)
+    } else {
+        guarded(|| parquet.step(stage, rows))
+    }
+}
+
+/// The reader of Parquet does not panic. Should it do so all the same, an object that others wrote must not end its neighbours.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Stop::quarantine(QuarantineReason::ParquetData, "the reader of Parquet gave up"))
+    })
 }

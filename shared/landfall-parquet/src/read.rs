@@ -56,6 +56,11 @@ impl RecordReader {
         Self { context, duplicate_keys, given, record_bytes: records.slot_bytes() }
     }
 
+    /// What fills the columns that no member of a record is read into.
+    pub(crate) fn given(&self) -> &Given {
+        &self.given
+    }
+
     /// Appends the record of one line, the job's `number`th; answers what it weighs: about the bytes its columns take. A
     /// faulty record leaves nothing behind.
     pub(crate) fn read(&mut self, line: &[u8], number: u64, records: &mut StructNode) -> Checked<u64> {

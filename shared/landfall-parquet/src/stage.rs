@@ -1,50 +1,27 @@
 //! Rows that wait to be written, and the rules of when that happens.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
-use bytes::Bytes;
-use landfall_core::contract::ViolationPolicy;
+use landfall_core::contract::{DuplicateKeys, UnknownFields, ViolationPolicy};
 
 use crate::column::StructNode;
 use crate::contract::CompiledContract;
 use crate::encode::Encoder;
-use crate::fault::{Fault, Position, QuarantineReason, RejectedRow};
+use crate::fault::{Checked, Fault, Position, QuarantineReason, ViolationCode};
 use crate::files::Files;
 use crate::given::Given;
+use crate::input::Rows;
 use crate::limits;
 use crate::merge::Stop;
 use crate::output::OutputEvent;
 use crate::read::RecordReader;
+use crate::records::Form;
 use crate::route::{PartitionId, Router, Unrouted};
 use crate::spec::{InputInfo, MergeError, MergeSpec};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
-
-/// What the rows of the current input have come to.
-#[derive(Debug)]
-pub(crate) struct Rows {
-    pub(crate) index: usize,
-    key: Arc<str>,
-    /// How many rows of earlier inputs wait before the first one of this.
-    mark: usize,
-    /// How many partitions earlier inputs have.
-    partitions: usize,
-    /// How many rows of the job earlier inputs have.
-    before: u64,
-    pub(crate) accepted: u64,
-    pub(crate) rejected: Vec<RejectedRow>,
-    pub(crate) rejected_count: u64,
-    rejected_bytes: u64,
-    weight: u64,
-    /// Whether it is too large to be checked as a whole.
-    large: bool,
-    /// Whether a row of it has entered a file.
-    pub(crate) entered: bool,
-}
 
 /// Rows that wait, and the files they go to.
 #[derive(Debug)]
@@ -94,20 +71,7 @@ impl Stage {
 
     /// Begins an input: its rows come after those that wait, and after the `before` that the job has so far.
     pub(crate) fn begin(&mut self, input: InputInfo, before: u64) -> Rows {
-        Rows {
-            index: input.index,
-            key: input.key.into(),
-            mark: self.waiting.len(),
-            partitions: self.router.begin(),
-            before,
-            accepted: 0,
-            rejected: Vec::new(),
-            rejected_count: 0,
-            rejected_bytes: 0,
-            weight: 0,
-            large: false,
-            entered: false,
-        }
+        Rows::new(input, self.waiting.len(), self.router.begin(), before)
     }
 
     /// Whether no further input is wanted. Where the record decides, files of many partitions fill at their own pace: only
@@ -136,8 +100,14 @@ impl Stage {
         self.files.finish()
     }
 
-    /// Takes one line of the current input.
-    pub(crate) fn line(&mut self, rows: &mut Rows, line: &[u8], position: Position) -> Result<(), Stop> {
+    /// Takes one record of the current input.
+    pub(crate) fn record(
+        &mut self,
+        rows: &mut Rows,
+        form: Form,
+        line: &[u8],
+        position: Position,
+    ) -> Result<(), Stop> {
         let text = match line.strip_prefix(BOM) {
             Some(rest) if position.byte_offset == 0 => rest,
             _ => line,
@@ -145,33 +115,82 @@ impl Stage {
         if text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
             return Ok(());
         }
+        if let Some(fault) = self.read_text(rows, text)? {
+            let at = place(position, line, line.len() - text.len() + fault.at);
+            if form == Form::Element && leaves_json_open(fault.code) {
+                return Err(broken_array(&fault, at));
+            }
+            rows.refuse(&fault, self.contract.on_violation, at)?;
+            rows.keep(&fault, at, line)?;
+        }
+        // Where the line ends, not how much is decoded: this must not depend on how the input was sliced.
+        let end = position.byte_offset + line.len() as u64;
+        rows.large = rows.large || end > limits::ISOLATED_BYTES || rows.weight > limits::ISOLATED_WEIGHT;
+        self.write_large(rows)
+    }
+
+    fn read_text(&mut self, rows: &mut Rows, text: &[u8]) -> Result<Option<Box<Fault>>, Stop> {
         let before = self.records.len();
-        let routed = match self.reader.read(text, rows.before + rows.accepted + 1, &mut self.records) {
+        let read = self.reader.read(text, rows.next_number(), &mut self.records);
+        self.route(rows, before, read)
+    }
+
+    /// Takes one record that `read` appends to the columns, all of them, or refuses with a fault. Answers the fault for which
+    /// the record is refused: nothing of it is left then.
+    pub(crate) fn row(
+        &mut self,
+        rows: &mut Rows,
+        read: impl FnOnce(&mut StructNode, &Given) -> Result<Checked<u64>, Stop>,
+    ) -> Result<Option<Box<Fault>>, Stop> {
+        let before = self.records.len();
+        match read(&mut self.records, self.reader.given()) {
+            Ok(read) => self.route(rows, before, read),
+            Err(stop) => {
+                self.records.truncate(before);
+                Err(stop)
+            }
+        }
+    }
+
+    /// Finds the partition of the last record, and lets it wait.
+    fn route(
+        &mut self,
+        rows: &mut Rows,
+        before: usize,
+        read: Checked<u64>,
+    ) -> Result<Option<Box<Fault>>, Stop> {
+        let routed = match read {
             Ok(weight) => self.router.route(&self.records).map(|partition| (weight, partition)),
             Err(fault) => Err(Unrouted::Row(fault)),
         };
         match routed {
             Ok((weight, partition)) => {
+                rows.accepted += 1;
+                rows.weight += weight;
+                if rows.check_only {
+                    self.records.truncate(before);
+                    return Ok(None);
+                }
                 self.waiting.push((weight, partition));
                 self.waiting_weight += weight;
                 if self.router.by_record() {
                     *self.partition_weights.entry(partition).or_default() += weight;
                 }
-                rows.accepted += 1;
-                rows.weight += weight;
+                Ok(None)
             }
             Err(Unrouted::Row(fault)) => {
                 self.records.truncate(before);
-                self.reject(rows, line, line.len() - text.len(), position, *fault)?;
+                Ok(Some(fault))
             }
             Err(Unrouted::Object(stop)) => {
                 self.records.truncate(before);
-                return Err(stop);
+                Err(stop)
             }
         }
-        // Where the line ends, not how much is decoded: this must not depend on how the input was sliced.
-        let end = position.byte_offset + line.len() as u64;
-        rows.large = rows.large || end > limits::ISOLATED_BYTES || rows.weight > limits::ISOLATED_WEIGHT;
+    }
+
+    /// Writes what waits when the input is large and it is worth it.
+    pub(crate) fn write_large(&mut self, rows: &mut Rows) -> Result<(), Stop> {
         if rows.large && self.waiting_weight >= self.batch_weight {
             rows.entered = rows.entered || rows.accepted > 0;
             rows.mark = 0;
@@ -180,51 +199,50 @@ impl Stage {
         Ok(())
     }
 
-    /// Refuses a row: the whole object, if the policy says so.
-    fn reject(
-        &mut self,
-        rows: &mut Rows,
-        line: &[u8],
-        skipped: usize,
-        position: Position,
-        fault: Fault,
-    ) -> Result<(), Stop> {
-        let at = Position {
-            line: position.line,
-            byte_offset: position.byte_offset + (skipped as u64) + (fault.at as u64),
-        };
-        if self.contract.on_violation == ViolationPolicy::Strict {
-            let detail = match fault.code.contract_column(fault.column.as_deref()) {
-                Some(column) => Cow::Owned(format!("column {column}: {}", fault.detail)),
-                None => fault.detail,
-            };
-            rows.rejected_count += 1;
-            return Err(Stop::Quarantine {
-                reason: QuarantineReason::Violation(fault.code),
-                detail,
-                position: Some(at),
-            });
-        }
-        rows.rejected_bytes += line.len() as u64;
-        if rows.rejected_count >= limits::REJECTED_ROWS || rows.rejected_bytes > limits::REJECTED_BYTES {
-            return Err(Stop::Quarantine {
-                reason: QuarantineReason::TooManyRejected,
-                detail: "more rows are rejected than can be kept one by one".into(),
-                position: Some(at),
-            });
-        }
-        rows.rejected_count += 1;
-        rows.rejected.push(RejectedRow {
-            input: rows.index,
-            key: rows.key.clone(),
-            line: at.line,
-            byte_offset: at.byte_offset,
-            code: fault.code,
-            column: fault.column,
-            detail: fault.detail.into_owned(),
-            raw: Bytes::copy_from_slice(line),
-        });
-        Ok(())
+    /// From here on the rows of the input are only checked: too many of them would wait.
+    pub(crate) fn check_only(&mut self, rows: &mut Rows) {
+        self.undo(rows);
+        rows.check_only = true;
+    }
+
+    /// The input was checked to its end, and is read again: its rows may now enter files.
+    pub(crate) fn begin_again(&mut self, rows: &mut Rows) {
+        self.router.forget(rows.partitions);
+        rows.partitions = self.router.begin();
+        rows.accepted = 0;
+        rows.weight = 0;
+        rows.check_only = false;
+        rows.large = true;
+    }
+
+    /// Empty columns, or those that wait: their types.
+    pub(crate) fn records(&self) -> &StructNode {
+        &self.records
+    }
+
+    /// What happens to members that the contract does not name.
+    pub(crate) fn unknown_fields(&self) -> UnknownFields {
+        self.contract.unknown_fields
+    }
+
+    /// What happens to keys that stand twice.
+    pub(crate) fn duplicate_keys(&self) -> DuplicateKeys {
+        self.contract.duplicate_keys
+    }
+
+    /// What happens to records that break the contract.
+    pub(crate) fn policy(&self) -> ViolationPolicy {
+        self.contract.on_violation
+    }
+
+    /// What fills the columns that are landfall's own.
+    pub(crate) fn given(&self) -> &Given {
+        self.reader.given()
+    }
+
+    /// How much output waits for the caller.
+    pub(crate) fn written(&self) -> usize {
+        self.files.waiting()
     }
 
     /// Cuts off the rows of an input none of which has entered a file.
@@ -316,6 +334,34 @@ impl Stage {
             }
         }
         Ok(())
+    }
+}
+
+/// Where in the object a byte of a record stands. Only a record that is an element can have several lines.
+fn place(begin: Position, record: &[u8], at: usize) -> Position {
+    let before = record.get(..at).unwrap_or(record);
+    let lines = memchr::memchr_iter(b'\n', before).count() as u64;
+    Position { line: begin.line + lines, byte_offset: begin.byte_offset + at as u64 }
+}
+
+/// Whether a fault ends the check of a record before all of it is known to be JSON. An array with such an element may be no
+/// JSON document, and whatever follows may be no element.
+fn leaves_json_open(code: ViolationCode) -> bool {
+    matches!(
+        code,
+        ViolationCode::InvalidUtf8
+            | ViolationCode::InvalidJson
+            | ViolationCode::TooDeep
+            | ViolationCode::RowTooLarge
+    )
+}
+
+#[cold]
+fn broken_array(fault: &Fault, at: Position) -> Stop {
+    Stop::Quarantine {
+        reason: QuarantineReason::Violation(fault.code),
+        detail: format!("in an element of the array: {}", fault.detail).into(),
+        position: Some(at),
     }
 }
 

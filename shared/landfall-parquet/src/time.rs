@@ -31,6 +31,7 @@ const NO_UTC_STAMP: Refusal =
     (ViolationCode::InvalidFormat, "expected a time written YYYY-MM-DDTHH:MM:SS without an offset");
 const LEAP: Refusal = (ViolationCode::OutOfRange, "a leap second has no instant of its own");
 const OUTSIDE: Refusal = (ViolationCode::OutOfRange, "outside the years 0001 to 9999");
+const OUTSIDE_DAY: Refusal = (ViolationCode::OutOfRange, "outside the 24 hours of a day");
 const TOO_FINE: Refusal = (ViolationCode::Inexact, "the time has more digits than the column's unit");
 const NOT_MIDNIGHT: Refusal = (ViolationCode::Inexact, "the time is not the beginning of a day (UTC)");
 
@@ -159,7 +160,8 @@ pub(crate) fn date(text: &[u8]) -> Result<i32, Refusal> {
     if fields.0.is_empty() { day_in_range(days) } else { Err(NO_DATE) }
 }
 
-fn day_in_range(days: i64) -> Result<i32, Refusal> {
+/// A number of days since the epoch, within the years 0001 to 9999.
+pub(crate) fn day_in_range(days: i64) -> Result<i32, Refusal> {
     if !(FIRST_DAY..=LAST_DAY).contains(&days) {
         return Err(OUTSIDE);
     }
@@ -211,6 +213,34 @@ pub(crate) fn epoch_unit(format: TimeFormat) -> Option<i64> {
         TimeFormat::EpochMillis => Some(1_000),
         TimeFormat::EpochMicros => Some(1_000_000),
     }
+}
+
+/// An instant in `unit`s since the epoch, from a number of units of any size of which `per_second` make a second.
+pub(crate) fn timestamp_from_units(value: i128, per_second: i64, unit: TimeUnit) -> Result<i64, Refusal> {
+    if per_second == self::per_second(unit)
+        && let Ok(instant) = i64::try_from(value)
+    {
+        return instant_in_range(instant, unit);
+    }
+    let days = i64::try_from(value.div_euclid(i128::from(DAY_SECONDS) * i128::from(per_second)));
+    day_in_range(days.map_err(|_| OUTSIDE)?)?;
+    exactly(value, per_second, unit)
+}
+
+/// A time of day in `unit`s since midnight, from units of which `per_second` make a second.
+pub(crate) fn time_from_units(value: i64, per_second: i64, unit: TimeUnit) -> Result<i64, Refusal> {
+    let value = exactly(value.into(), per_second, unit)?;
+    if (0..DAY_SECONDS * self::per_second(unit)).contains(&value) { Ok(value) } else { Err(OUTSIDE_DAY) }
+}
+
+/// The same length of time in `unit`s.
+fn exactly(value: i128, per_second: i64, unit: TimeUnit) -> Result<i64, Refusal> {
+    let (wanted, written) = (i128::from(self::per_second(unit)), i128::from(per_second));
+    let value = value.checked_mul(wanted).ok_or(OUTSIDE)?;
+    if value % written != 0 {
+        return Err(TOO_FINE);
+    }
+    i64::try_from(value / written).map_err(|_| OUTSIDE)
 }
 
 /// An instant in `unit`s since the epoch, from a number of which `written_per_second` make a second.

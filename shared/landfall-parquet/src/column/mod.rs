@@ -5,6 +5,8 @@ mod nested;
 
 pub(crate) use nested::{Field, ListNode, MapNode, StructNode};
 
+use std::collections::HashSet;
+
 use arrow_buffer::NullBufferBuilder;
 use landfall_core::contract::TimeFormat;
 use landfall_core::data_type::{DataType, TimeUnit};
@@ -91,8 +93,22 @@ impl Texts {
         self.nulls.truncate(length);
     }
 
-    fn len(&self) -> usize {
+    /// The number of values.
+    pub(crate) fn len(&self) -> usize {
         self.offsets.len().saturating_sub(1)
+    }
+
+    /// Whether two of the values from `first` on are equal.
+    pub(crate) fn has_repeated(&self, first: usize) -> bool {
+        let values = self.offsets.get(first..).unwrap_or_default().windows(2).filter_map(|ends| {
+            let range = usize::try_from(*ends.first()?).ok()?..usize::try_from(*ends.get(1)?).ok()?;
+            self.bytes.get(range)
+        });
+        if self.len() <= first + 1 {
+            return false;
+        }
+        let mut seen = HashSet::new();
+        values.into_iter().any(|value| !seen.insert(value))
     }
 
     /// The last value, unless it is null.

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `1f 8b` | gzip, any number of members, zeros after the last one |
 //! | a zstd frame or skippable frame | zstd, any number of frames |
-//! | bzip2, xz, lz4, zip, Parquet, framed snappy, UTF-16 or UTF-32 with a byte order mark | refused: `unsupported_format` |
-//! | anything else | plain lines |
+//! | `PAR1` | Parquet: gathered whole, and read by [`crate::inbound`] |
+//! | bzip2, xz, lz4, zip, encrypted Parquet, framed snappy, UTF-16 or UTF-32 with a byte order mark | refused: `unsupported_format` |
+//! | anything else | plain text: lines or an array, as [`crate::records`] tells |
 //!
-//! What comes out of gzip or zstd must be plain: data that is compressed twice is refused.
+//! What comes out of gzip or zstd must be plain text: data that is compressed twice is refused, and so is Parquet, which is
+//! compressed in itself.
 
 mod gzip;
 mod whole;
@@ -40,6 +42,7 @@ enum Kind {
     Plain,
     Gzip,
     Zstd,
+    Parquet,
     Unsupported(&'static str),
 }
 
@@ -51,7 +54,8 @@ fn kind(head: &[u8]) -> Kind {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Kind::Unsupported("xz"),
         [0x04, 0x22, 0x4d, 0x18, ..] => Kind::Unsupported("lz4"),
         [b'P', b'K', 3, 4, ..] => Kind::Unsupported("zip"),
-        [b'P', b'A', b'R', b'1' | b'E', ..] => Kind::Unsupported("Parquet"),
+        [b'P', b'A', b'R', b'1', ..] => Kind::Parquet,
+        [b'P', b'A', b'R', b'E', ..] => Kind::Unsupported("encrypted Parquet"),
         [0xff, 0x06, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y'] => Kind::Unsupported("framed snappy"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Kind::Unsupported("UTF-16 or UTF-32"),
         [0, 0, 0xfe, 0xff, ..] => Kind::Unsupported("UTF-32"),
@@ -106,6 +110,8 @@ enum Codec {
     Gathered(Vec<u8>),
     Gzip(Box<Gzip>),
     Zstd(Box<Zstd>),
+    /// All of it so far.
+    Whole(Vec<u8>),
 }
 
 /// What holds for decoded bytes of every kind.
@@ -149,6 +155,7 @@ impl Check {
             Some(Kind::Plain) => {}
             Some(Kind::Gzip) => return Err(twice("gzip")),
             Some(Kind::Zstd) => return Err(twice("zstd")),
+            Some(Kind::Parquet) => return Err(unsupported("compressed Parquet")),
             Some(Kind::Unsupported(name)) => return Err(unsupported(name)),
         }
         if !before {
@@ -183,12 +190,20 @@ impl Decoder {
         self.check.decoded
     }
 
+    /// The whole object, if it is of a kind that is read as one.
+    pub(crate) fn take_whole(&mut self) -> Option<Vec<u8>> {
+        match &mut self.codec {
+            Some(Codec::Whole(object)) => Some(std::mem::take(object)),
+            _ => None,
+        }
+    }
+
     /// Decodes the next staged bytes.
     pub(crate) fn push(&mut self, mut chunk: &[u8], sink: &mut Sink<'_>) -> Result<(), Stop> {
         if self.codec.is_none() {
             self.begin(&mut chunk, false, sink)?;
         }
-        if matches!(self.codec, Some(Codec::Plain)) {
+        if matches!(self.codec, Some(Codec::Plain | Codec::Whole(_))) {
             return self.feed(chunk, sink);
         }
         if !self.piece.is_empty() {
@@ -234,7 +249,7 @@ impl Decoder {
         match &mut self.codec {
             Some(Codec::Gzip(gzip)) => gzip.finish()?,
             Some(Codec::Zstd(zstd)) => zstd.finish()?,
-            Some(Codec::Plain | Codec::Gathered(_)) | None => {}
+            Some(Codec::Plain | Codec::Gathered(_) | Codec::Whole(_)) | None => {}
         }
         self.check.pass(&[], self.taken, true, sink)
     }
@@ -247,6 +262,7 @@ impl Decoder {
             Kind::Plain => Codec::Plain,
             Kind::Gzip => Codec::Gathered(Vec::new()),
             Kind::Zstd => Codec::Zstd(Box::new(Zstd::new()?)),
+            Kind::Parquet => Codec::Whole(Vec::new()),
             Kind::Unsupported(name) => return Err(unsupported(name)),
         });
         let head = std::mem::take(&mut self.head.bytes);
@@ -276,6 +292,14 @@ impl Decoder {
         match codec {
             None | Some(Codec::Gathered(_)) => return Ok(()),
             Some(Codec::Plain) => check.pass(chunk, 0, false, sink)?,
+            Some(Codec::Whole(object)) => {
+                if chunk.len() > limits::PARQUET_BYTES.saturating_sub(object.len()) {
+                    *object = Vec::new();
+                    let detail = format!("a Parquet object is larger than {} bytes", limits::PARQUET_BYTES);
+                    return Err(Stop::quarantine(QuarantineReason::ObjectTooLarge, detail));
+                }
+                object.extend_from_slice(chunk);
+            }
             Some(Codec::Gzip(gzip)) => {
                 gzip.push(chunk, &mut |bytes, read| check.pass(bytes, before + read, false, sink))?;
             }

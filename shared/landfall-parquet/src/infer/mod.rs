@@ -12,8 +12,8 @@ use crate::decode::{Decoder, Whole};
 use crate::document::check_document;
 use crate::fault::Position;
 use crate::json::Cursor;
-use crate::lines::Lines;
 use crate::merge::Stop;
+use crate::records::{Form, Records};
 use shape::Shape;
 
 /// What is known of the records that were seen.
@@ -39,7 +39,7 @@ pub struct Refused {
 #[derive(Debug)]
 struct Input {
     decoder: Decoder,
-    lines: Lines,
+    split: Records,
     /// Set when the input cannot be read further.
     over: bool,
 }
@@ -66,7 +66,7 @@ impl Inference {
     pub fn begin_input(&mut self) {
         self.input = Some(Input {
             decoder: Decoder::new(std::mem::take(&mut self.whole)),
-            lines: Lines::new(),
+            split: Records::new(),
             over: false,
         });
     }
@@ -74,9 +74,10 @@ impl Inference {
     /// Takes the next bytes of the input, as they are staged: plain, gzip or zstd.
     pub fn push(&mut self, bytes: &[u8]) {
         let Self { records, input, refused, first_refused, .. } = self;
-        let Some(Input { decoder, lines, over }) = input.as_mut().filter(|input| !input.over) else { return };
+        let Some(Input { decoder, split, over }) = input.as_mut().filter(|input| !input.over) else { return };
         let mut seen = Seen { records, refused, first_refused };
-        let done = decoder.push(bytes, &mut |bytes| lines.push(bytes, &mut |line, at| seen.line(line, at)));
+        let done = decoder
+            .push(bytes, &mut |bytes| split.push(bytes, &mut |form, text, at| seen.record(form, text, at)));
         if let Err(stop) = done {
             seen.stopped(stop);
             *over = true;
@@ -86,14 +87,17 @@ impl Inference {
     /// Ends the input.
     pub fn end_input(&mut self) {
         let Self { records, input, whole, refused, first_refused } = self;
-        let Some(Input { mut decoder, mut lines, over }) = input.take() else { return };
+        let Some(Input { mut decoder, mut split, over }) = input.take() else { return };
         let mut seen = Seen { records, refused, first_refused };
         if !over {
             let done = decoder
-                .finish(&mut |bytes| lines.push(bytes, &mut |line, at| seen.line(line, at)))
-                .and_then(|()| lines.finish(&mut |line, at| seen.line(line, at)));
+                .finish(&mut |bytes| split.push(bytes, &mut |form, text, at| seen.record(form, text, at)))
+                .and_then(|()| split.finish(&mut |form, text, at| seen.record(form, text, at)));
             if let Err(stop) = done {
                 seen.stopped(stop);
+            } else if decoder.take_whole().is_some() {
+                let detail = "Parquet, whose types stand in it: nothing is proposed from it".to_owned();
+                seen.refuse(Position { line: 1, byte_offset: 0 }, detail);
             }
         }
         *whole = decoder.into_whole();
@@ -116,7 +120,7 @@ impl Inference {
     }
 }
 
-/// Where the lines of an input go.
+/// Where the records of an input go.
 struct Seen<'a> {
     records: &'a mut Shape,
     refused: &'a mut u64,
@@ -124,8 +128,8 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    #[expect(clippy::unnecessary_wraps, reason = "the form of a sink of lines")]
-    fn line(&mut self, line: &[u8], position: Position) -> Result<(), Stop> {
+    #[expect(clippy::unnecessary_wraps, reason = "the form of a sink of records")]
+    fn record(&mut self, _: Form, line: &[u8], position: Position) -> Result<(), Stop> {
         if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
             return Ok(());
         }

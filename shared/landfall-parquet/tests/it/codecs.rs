@@ -153,7 +153,9 @@ fn content_decides_not_the_name() {
     check(&gzip(&gzip(ONE)), Err("unsupported_format"));
     check(&gzip(&zstd::bulk::compress(ONE, 3).unwrap()), Err("unsupported_format"));
     check(b"BZh91AY&SY", Err("unsupported_format"));
-    check(b"PAR1\x15\x00\x15\x00", Err("unsupported_format"));
+    check(b"PAR1\x15\x00\x15\x00", Err("parquet_truncated"));
+    check(b"PARE\x15\x00\x15\x00", Err("unsupported_format"));
+    check(&gzip(b"PAR1\x15\x00\x15\x00"), Err("unsupported_format"));
     check(b"PK\x03\x04aaaaaaaa", Err("unsupported_format"));
     check(b"\xfd7zXZ\x00aaaaaa", Err("unsupported_format"));
     check(b"\xff\xfe{\x00}\x00", Err("unsupported_format"));

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use landfall_core::contract::Contract;
 use landfall_parquet::{Flow, InputInfo, Merge, MergeSpec};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use serde_json::json;
 
 use crate::kit::{column, contract, files, merge, spec};
@@ -115,6 +116,29 @@ fn row_groups_are_bounded_in_bytes() {
     let groups: Vec<i64> = metadata.row_groups().iter().map(RowGroupMetaData::compressed_size).collect();
     assert!(groups.len() >= 5, "{groups:?}");
     assert!(groups.iter().all(|bytes| *bytes < 140_000), "{groups:?}");
+}
+
+#[test]
+fn every_column_has_statistics_and_a_page_index_whatever_its_compression() {
+    use landfall_core::layout::Compression;
+    for compression in
+        [Compression::Snappy, Compression::Zstd, Compression::Gzip, Compression::Lz4, Compression::None]
+    {
+        let mut spec =
+            spec(contract(vec![column("v", "int64"), column("w", "string"), column("l", "list<int8>")]));
+        spec.config.layout.compression = compression;
+        let run = merge(&spec, &[b"{\"v\":1,\"w\":\"a\",\"l\":[3]}\n{\"v\":2,\"w\":\"b\",\"l\":[]}\n"]);
+        let reader = parquet::file::metadata::ParquetMetaDataReader::new();
+        let metadata = reader.with_page_index_policy(PageIndexPolicy::Required);
+        let metadata = metadata.parse_and_finish(&run.files[0].bytes).unwrap();
+        for chunk in metadata.row_groups().iter().flat_map(RowGroupMetaData::columns) {
+            let statistics = chunk.statistics().expect("statistics");
+            assert!(statistics.min_bytes_opt().is_some() && statistics.max_bytes_opt().is_some());
+            assert!(chunk.column_index_offset().is_some() && chunk.offset_index_offset().is_some());
+        }
+        let index = metadata.column_index().expect("a column index");
+        assert!(index.iter().flatten().all(|column| !matches!(column, ColumnIndexMetaData::NONE)));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{column, contract, merge, merge_text, spec};
 
-fn rescuing() -> Contract {
+pub(crate) fn rescuing() -> Contract {
     let mut id = column("id", "int64");
     id.nullable = false;
     let mut size = column("size", "int8");
@@ -83,7 +83,7 @@ fn members_that_are_to_be_ignored_are_not_rescued() {
     assert_eq!(run.rows()[0]["_rescued"], json!(r#"{"size":300}"#));
 }
 
-fn tracked(key: &[&str]) -> Contract {
+pub(crate) fn tracked(key: &[&str]) -> Contract {
     let mut columns = vec![column("id", "int64"), column("name", "string"), column("gone", "bool")];
     columns[0].nullable = false;
     columns[1].nullable = false;
@@ -130,7 +130,7 @@ fn members_with_the_names_of_given_columns_are_members_like_any_other() {
     assert_eq!(refused.codes(), ["unknown_field"]);
 }
 
-fn sha256(text: &str) -> String {
+pub(crate) fn sha256(text: &str) -> String {
     use sha2::Digest as _;
     let hex: Vec<String> = sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
     hex.concat()

@@ -88,7 +88,7 @@ fn a_small_input_is_undone_without_a_trace() {
 fn a_settled_input_needs_no_further_bytes() {
     let mut merge = Merge::new(spec(contract(vec![column("v", "int8")]))).unwrap();
     merge.begin_input(input(0, b"")).unwrap();
-    assert_eq!(merge.push(b"PAR1\0\0\0\0\0\0\0").unwrap(), Flow::Settled);
+    assert_eq!(merge.push(b"PARE\0\0\0\0\0\0\0").unwrap(), Flow::Settled);
     assert_eq!(merge.push(b"{\"v\":1}\n").unwrap(), Flow::Settled);
     assert!(matches!(merge.end_input().unwrap(), InputVerdict::Quarantined(_)));
     merge.finish().unwrap();

@@ -213,8 +213,14 @@ fn batch_rows(batch: &RecordBatch) -> Vec<Value> {
         .collect()
 }
 
+/// Bytes as two hex digits each.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
+}
+
 /// One value: decimals as `{unscaled, scale}` text, instants and times as their number, binary as hex.
-fn cell(array: &dyn Array, row: usize) -> Value {
+pub(crate) fn cell(array: &dyn Array, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
     }
@@ -234,11 +240,7 @@ fn cell(array: &dyn Array, row: usize) -> Value {
             json!(format!("{}e-{scale}", array.as_primitive::<Decimal128Type>().value(row)))
         }
         DataType::Utf8 => json!(array.as_string::<i32>().value(row)),
-        DataType::Binary => {
-            let bytes: Vec<String> =
-                array.as_binary::<i32>().value(row).iter().map(|byte| format!("{byte:02x}")).collect();
-            json!(bytes.concat())
-        }
+        DataType::Binary => json!(hex(array.as_binary::<i32>().value(row))),
         DataType::Date32 => json!(array.as_primitive::<Date32Type>().value(row)),
         DataType::Time32(TimeUnit::Millisecond) => {
             json!(array.as_primitive::<Time32MillisecondType>().value(row))

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod arrays;
 mod codecs;
 mod cutting;
 mod determinism;
@@ -10,6 +11,11 @@ mod given;
 mod infer;
 mod isolation;
 mod kit;
+mod parquet;
+mod parquet_bombs;
+mod parquet_claims;
+mod parquet_given;
+mod parquet_values;
 mod records;
 mod round_trip;
 mod routing;

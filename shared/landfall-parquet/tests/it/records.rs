@@ -288,7 +288,7 @@ fn lines_are_told_apart_as_documented() {
     assert_eq!(run.codes(), ["invalid_json"; 3]);
     assert_eq!(run.rejected.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 3, 4]);
     // Values that are no objects.
-    let run = merge_text(contract(), "[{\"v\":1}]\n1\nnull\n\"{}\"\n\u{1e}{\"v\":1}\n[1\n");
+    let run = merge_text(contract(), "1\n[{\"v\":1}]\nnull\n\"{}\"\n\u{1e}{\"v\":1}\n[1\n");
     assert_eq!(
         run.codes(),
         ["not_an_object", "not_an_object", "not_an_object", "not_an_object", "invalid_json", "invalid_json"]

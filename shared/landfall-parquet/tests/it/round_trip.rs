@@ -1,22 +1,26 @@
 //! Random contracts and random records: what Parquet's own reader gives back is what serde_json reads.
 
-use landfall_core::contract::{Column, TimeFormat};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use landfall_core::contract::Column;
 use landfall_core::data_type::{DataType, TimeUnit};
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use serde_json::{Map, Value, json};
 
-use crate::kit::{column, contract, merge, spec};
+use crate::kit::{column, contract, hex, merge, spec};
 
 /// A value as it is written in the record, and as it is read back.
-type Pair = (String, Value);
+pub(crate) type Pair = (String, Value);
 
 fn types() -> impl Strategy<Value = DataType> {
     let leaf = prop_oneof![
         Just(DataType::Bool),
         prop::sample::select(vec![8, 16, 32, 64]).prop_map(DataType::Int),
         prop::sample::select(vec![8, 16, 32, 64]).prop_map(DataType::UInt),
+        Just(DataType::Float32),
         Just(DataType::Float64),
+        Just(DataType::Binary),
         (1_u8..=38).prop_flat_map(|p| (Just(p), 0..=p)).prop_map(|(p, s)| DataType::Decimal(p, s)),
         Just(DataType::String),
         Just(DataType::Date),
@@ -136,7 +140,12 @@ fn present(data_type: &DataType) -> BoxedStrategy<Pair> {
             })
             .boxed(),
         DataType::Struct(members) => object(members),
-        DataType::Float32 | DataType::Binary => unreachable!("not generated"),
+        DataType::Float32 => {
+            prop::num::f32::NORMAL.prop_map(|value| (format!("{value:e}"), json!(value))).boxed()
+        }
+        DataType::Binary => prop::collection::vec(any::<u8>(), 0..6)
+            .prop_map(|bytes| (json!(STANDARD.encode(&bytes)).to_string(), json!(hex(&bytes))))
+            .boxed(),
     }
 }
 
@@ -180,11 +189,17 @@ fn object(members: &[(String, DataType)]) -> BoxedStrategy<Pair> {
         .boxed()
 }
 
-fn dataset() -> impl Strategy<Value = (Vec<DataType>, Vec<Pair>)> {
+/// Column types, and records of them.
+pub(crate) fn dataset() -> impl Strategy<Value = (Vec<DataType>, Vec<Pair>)> {
     prop::collection::vec(types(), 1..5).prop_flat_map(|types| {
         let members: Vec<_> = types.iter().enumerate().map(|(n, t)| (format!("c{n}"), t.clone())).collect();
         (Just(types), prop::collection::vec(object(&members), 1..20))
     })
+}
+
+/// A column of each type.
+pub(crate) fn columns(types: &[DataType]) -> Vec<Column> {
+    types.iter().enumerate().map(|(n, data_type)| column(&format!("c{n}"), &data_type.to_string())).collect()
 }
 
 proptest! {
@@ -192,12 +207,7 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_back((types, records) in dataset(), target in prop::sample::select(vec![1_u64, 1 << 20])) {
-        let columns: Vec<Column> = types
-            .iter()
-            .enumerate()
-            .map(|(n, data_type)| Column { format: None::<TimeFormat>, ..column(&format!("c{n}"), &data_type.to_string()) })
-            .collect();
-        let mut spec = spec(contract(columns));
+        let mut spec = spec(contract(columns(&types)));
         spec.config.layout.target_bytes = target;
         let (texts, values): (Vec<String>, Vec<Value>) = records.into_iter().unzip();
         let half = texts.len() / 2;

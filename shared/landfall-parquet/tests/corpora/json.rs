@@ -1,27 +1,12 @@
-//! The engine over data written by others: `make corpora`, with the folder in the variable `CORPORA`. A file that is missing
-//! fails the test.
-
-#![cfg(test)]
-
-#[path = "it/kit.rs"]
-#[allow(dead_code, reason = "the other tests use the rest of it")]
-mod kit;
+//! JSON documents and records written by others.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use landfall_core::contract::{Contract, DuplicateKeys, UnknownFields};
 use landfall_parquet::{InputVerdict, check_document};
 
-use kit::{Run, column, contract, merge, spec};
-
-fn corpora() -> PathBuf {
-    PathBuf::from(std::env::var_os("CORPORA").expect("CORPORA names the folder of the corpora"))
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
-}
+use crate::kit::{Run, column, contract, merge, spec};
+use crate::{corpora, read};
 
 /// The files of JSONTestSuite whose names begin with a prefix.
 fn suite(prefix: &str, count: usize) -> Vec<(String, Vec<u8>)> {
@@ -170,6 +155,40 @@ fn documents_of_the_suite_get_one_verdict_in_a_column_and_outside() {
         }
     }
     assert!(lines.keys().all(|name| all.iter().any(|(other, _)| other == name)));
+}
+
+#[test]
+fn documents_of_the_suite_get_the_same_verdict_in_an_array() {
+    let undefined: BTreeMap<&str, &str> = UNDEFINED.into();
+    for (name, document) in [suite("y_", 95), suite("n_", 188), suite("i_", 35)].concat() {
+        let name = name.as_str();
+        let array = [b"[{\"v\":", &document[..], b"}]"].concat();
+        let found = with_and_without().map(|contract| {
+            let run = merge(&spec(contract), &[&array]);
+            match &run.verdicts[0] {
+                InputVerdict::Merged { rows: 1, rejected: 0 } => ("accepted", None),
+                InputVerdict::Merged { rows: 0, rejected: 1 } => (run.codes()[0], None),
+                InputVerdict::Quarantined(quarantine) => {
+                    let position = quarantine.position.expect("a place");
+                    assert!(position.byte_offset <= array.len() as u64, "{name}");
+                    (quarantine.reason.as_str(), Some(position))
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        });
+        assert_eq!(found[0], found[1], "{name}: in the column and outside");
+        let code = found[0].0;
+        if DUPLICATES.contains(&name) {
+            assert_eq!(code, "duplicate_key", "{name}");
+        } else if let Some(expected) = undefined.get(name) {
+            assert_eq!(code, *expected, "{name}");
+        } else if name.starts_with("y_") {
+            assert_eq!(code, "accepted", "{name}");
+        } else {
+            assert!(matches!(code, "invalid_json" | "invalid_utf8" | "too_deep"), "{name}: {code}");
+            assert!(found[0].1.is_some(), "{name}: refused as a whole");
+        }
+    }
 }
 
 /// The members of a record that is known to be JSON: each key with the text of its value, to the byte. Parsed values would

@@ -1,0 +1,337 @@
+//! Parquet objects as inputs.
+//!
+//! An object is gathered whole, up to [`limits::PARQUET_BYTES`], as its footer stands at its end. The `parquet` crate decodes
+//! it; what is ours is what the crate does not do:
+//!
+//! - Whatever the crate would follow without measure is measured first: the shape of the footer ([`crate::footer`]), and from
+//!   the headers of pages what decoding takes ([`pages`]). No panic of the crate leaves [`crate::merge`].
+//! - A value is kept as it is stored until it is known what the column can hold, and is held to the same rules as one of JSON:
+//!   [`convert`] says which; [`text`] says how a rejected row is kept.
+//!
+//! An object is checked to its last value before a row of it enters a writer. Rows of a small one wait meanwhile; a large
+//! one is walked twice.
+
+mod assemble;
+mod convert;
+mod delta;
+mod footer;
+mod pages;
+mod plan;
+mod rescue;
+mod rows;
+mod scalar;
+mod schema;
+mod source;
+mod text;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use landfall_core::contract::ViolationPolicy;
+
+use crate::column::StructNode;
+use crate::fault::{Fault, Position, QuarantineReason};
+use crate::given::Given;
+use crate::input::Rows;
+use crate::limits;
+use crate::merge::Stop;
+use crate::stage::Stage;
+use assemble::Unread;
+use convert::Tools;
+use footer::Opened;
+use plan::{Plan, Wishes};
+use rescue::Rescue;
+use rows::Walk;
+use source::{Form, Source, contradiction};
+
+/// What a Parquet object begins and ends with.
+const MAGIC: &[u8] = b"PAR1";
+
+/// An object that is refused as a whole.
+#[derive(Debug)]
+struct Refused {
+    reason: QuarantineReason,
+    detail: Cow<'static, str>,
+}
+
+impl Refused {
+    #[cold]
+    fn new(reason: QuarantineReason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+
+    /// The same, at the row that was being read.
+    fn at(self, row: Option<u64>) -> Stop {
+        let position = row.map(row_position);
+        Stop::Quarantine { reason: self.reason, detail: self.detail, position }
+    }
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Self {
+        refused.at(None)
+    }
+}
+
+#[cold]
+fn footer_error(detail: &'static str) -> Refused {
+    Refused::new(QuarantineReason::ParquetFooter, detail)
+}
+
+#[cold]
+fn data_error(detail: &'static str) -> Refused {
+    Refused::new(QuarantineReason::ParquetData, detail)
+}
+
+/// The place of a row: it has no line, and stands at no one byte.
+fn row_position(row: u64) -> Position {
+    Position { line: row, byte_offset: 0 }
+}
+
+/// A step of an object's work ends where its records have taken this many bytes, or rows were passed over in such a number: the
+/// caller may look at the clock.
+const STEP_BYTES: u64 = 32 * 1024 * 1024;
+const STEP_ROWS: u64 = 100_000;
+
+/// A Parquet object that has been gathered.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    opened: Arc<Opened>,
+    plan: Plan,
+    tools: Tools,
+    /// What a record costs before its lists and texts.
+    record_bytes: u64,
+    /// What the rows so far have cost.
+    decoded: u64,
+    phase: Phase,
+    /// Rows that were rejected: they are not written.
+    refused: BTreeMap<u64, Box<Fault>>,
+}
+
+/// What is being done with an object.
+#[derive(Debug)]
+enum Phase {
+    /// All rows are read; as long as they are few enough, they wait.
+    Reading(Progress),
+    /// Once more all rows, for the text of those that were refused, of which so many are left.
+    Keeping(Progress, usize),
+    /// Once more all rows, as they did not wait.
+    Writing(Progress),
+    Done,
+}
+
+/// How far a walk has come.
+#[derive(Debug)]
+struct Progress {
+    walk: Walk,
+    /// Decoded rows, the number of the first, and how many of them are done.
+    batch: Option<(u64, RecordBatch, usize)>,
+}
+
+impl Progress {
+    fn new(opened: &Arc<Opened>, wanted: &[bool]) -> Self {
+        Self { walk: Walk::new(opened.clone(), wanted), batch: None }
+    }
+
+    /// Rows that are to be done; `None` after the last.
+    fn take(&mut self) -> Result<Option<(u64, RecordBatch, usize)>, Refused> {
+        match self.batch.take() {
+            Some(batch) => Ok(Some(batch)),
+            None => Ok(self.walk.next()?.map(|(first, batch)| (first, batch, 0))),
+        }
+    }
+
+    /// Of these rows so many are done.
+    fn leave(&mut self, first: u64, batch: RecordBatch, done: usize) {
+        if done < batch.num_rows() {
+            self.batch = Some((first, batch, done));
+        }
+    }
+}
+
+impl Inbound {
+    /// Reads the footer, and finds the columns of the contract.
+    pub(crate) fn open(object: Vec<u8>, stage: &Stage) -> Result<Self, Stop> {
+        let opened = Arc::new(Opened::new(Bytes::from(object))?);
+        let plan = Plan::new(
+            stage.records(),
+            &opened.root,
+            Wishes {
+                unknown: stage.unknown_fields(),
+                rescue: stage.policy() == ViolationPolicy::Rescue,
+                text: stage.given().wants_text(),
+            },
+        )?;
+        let progress = Progress::new(&opened, &plan.wanted);
+        Ok(Self {
+            opened,
+            plan,
+            tools: Tools::new(stage.duplicate_keys()),
+            record_bytes: stage.records().slot_bytes(),
+            decoded: 0,
+            phase: Phase::Reading(progress),
+            refused: BTreeMap::new(),
+        })
+    }
+
+    /// About what its rows take when they are decoded, in bytes.
+    pub(crate) fn decoded(&self) -> u64 {
+        self.decoded
+    }
+
+    /// Does the next part of the work; false when nothing is left.
+    pub(crate) fn step(&mut self, stage: &mut Stage, rows: &mut Rows) -> Result<bool, Stop> {
+        match std::mem::replace(&mut self.phase, Phase::Done) {
+            Phase::Reading(progress) => self.read(progress, stage, rows)?,
+            Phase::Keeping(progress, left) => self.keep(progress, left, stage, rows)?,
+            Phase::Writing(progress) => self.write(progress, stage, rows)?,
+            Phase::Done => {}
+        }
+        Ok(!matches!(self.phase, Phase::Done))
+    }
+
+    /// Reads rows.
+    fn read(&mut self, mut progress: Progress, stage: &mut Stage, rows: &mut Rows) -> Result<(), Stop> {
+        let enough = self.decoded.saturating_add(STEP_BYTES);
+        while self.decoded < enough {
+            let Some((first, batch, mut done)) = progress.take()? else {
+                if self.refused.is_empty() {
+                    self.read_whole(stage, rows);
+                } else {
+                    let progress = Progress::new(&self.opened, &vec![true; self.opened.root.leaves.end]);
+                    self.phase = Phase::Keeping(progress, self.refused.len());
+                }
+                return Ok(());
+            };
+            let source = Source::of(&batch)?;
+            while done < batch.num_rows() && self.decoded < enough {
+                let number = first + done as u64;
+                if let Some(fault) = self.record(stage, rows, &source, done, number)? {
+                    rows.refuse(&fault, stage.policy(), row_position(number))?;
+                    self.refused.insert(number, fault);
+                }
+                let cost = self.record_bytes.saturating_add(self.tools.budget.spent());
+                self.decoded = self.decoded.saturating_add(cost);
+                self.bound().map_err(|refused| refused.at(Some(number)))?;
+                if rows.weigh_too_much() {
+                    stage.check_only(rows);
+                }
+                done += 1;
+            }
+            progress.leave(first, batch.clone(), done);
+        }
+        self.phase = Phase::Reading(progress);
+        Ok(())
+    }
+
+    /// Everything was read, and may be delivered.
+    fn read_whole(&mut self, stage: &mut Stage, rows: &mut Rows) {
+        if rows.check_only {
+            stage.begin_again(rows);
+            self.phase = Phase::Writing(Progress::new(&self.opened, &self.plan.wanted));
+        }
+    }
+
+    /// Keeps the text of rows that were refused.
+    fn keep(
+        &mut self,
+        mut progress: Progress,
+        mut left: usize,
+        stage: &mut Stage,
+        rows: &mut Rows,
+    ) -> Result<(), Stop> {
+        let mut passed = 0;
+        while passed < STEP_ROWS {
+            let next = if left == 0 { None } else { progress.take()? };
+            let Some((first, batch, _)) = next else {
+                self.read_whole(stage, rows);
+                return Ok(());
+            };
+            let source = Source::of(&batch)?;
+            let count = batch.num_rows() as u64;
+            for (number, fault) in self.refused.range(first..first + count) {
+                let row = usize::try_from(number - first).unwrap_or(usize::MAX);
+                let text = text::row(&self.opened.root, &source, row, rows.room_for_rejected());
+                let text = text.map_err(|refused| refused.at(Some(*number)))?;
+                rows.keep(fault, row_position(*number), &text)?;
+                left -= 1;
+            }
+            passed += count;
+        }
+        self.phase = Phase::Keeping(progress, left);
+        Ok(())
+    }
+
+    /// Writes rows, until there is output to be taken.
+    fn write(&mut self, mut progress: Progress, stage: &mut Stage, rows: &mut Rows) -> Result<(), Stop> {
+        let written = stage.written();
+        let mut passed = 0;
+        while passed < STEP_ROWS && stage.written() <= written {
+            let Some((first, batch, mut done)) = progress.take()? else { return Ok(()) };
+            let source = Source::of(&batch)?;
+            while done < batch.num_rows() && stage.written() <= written {
+                let number = first + done as u64;
+                if !self.refused.contains_key(&number) {
+                    self.record(stage, rows, &source, done, number)?;
+                    stage.write_large(rows)?;
+                }
+                done += 1;
+                passed += 1;
+            }
+            progress.leave(first, batch.clone(), done);
+        }
+        self.phase = Phase::Writing(progress);
+        Ok(())
+    }
+
+    /// Reads one row of a batch; its fault, when it is refused.
+    fn record(
+        &mut self,
+        stage: &mut Stage,
+        rows: &mut Rows,
+        source: &Source<'_>,
+        row: usize,
+        number: u64,
+    ) -> Result<Option<Box<Fault>>, Stop> {
+        let Self { opened, plan, tools, record_bytes, .. } = self;
+        let Form::Struct(sources) = &source.form else { return Err(contradiction().at(Some(number))) };
+        let of_job = rows.next_number();
+        stage.row(rows, |records: &mut StructNode, given: &Given| {
+            tools.budget.clear();
+            let mut read = || -> Result<(), Unread> {
+                let mut rescue = plan.rescued.as_ref().map(|_| Rescue::new(&opened.root)).transpose()?;
+                assemble::members(records, &plan.members, sources, row, tools, rescue.as_mut())?;
+                if let (Some(rescue), Some(places)) = (&mut rescue, &plan.rescued) {
+                    places.iter().try_for_each(|place| rescue.keep(*place, sources, row, tools))?;
+                }
+                let wanted = given.wants_text().then(|| text::row(&opened.root, source, row, usize::MAX));
+                let text = wanted.transpose()?.unwrap_or_default();
+                given.fill(records, rescue.as_ref().map_or(&[], Rescue::kept), &text, of_job);
+                Ok(())
+            };
+            match read() {
+                Ok(()) => Ok(Ok(record_bytes.saturating_add(tools.budget.spent()))),
+                Err(Unread::Row(fault)) => Ok(Err(fault)),
+                Err(Unread::Object(refused)) => Err(refused.at(Some(number))),
+            }
+        })
+    }
+
+    /// The rows must not come to more than the object can be worth.
+    fn bound(&self) -> Result<(), Refused> {
+        if self.decoded > limits::OBJECT_BYTES {
+            return Err(Refused::new(QuarantineReason::ObjectTooLarge, "more decoded bytes than the limit"));
+        }
+        let allowed = (self.opened.object.len() as u64).saturating_mul(limits::EXPANSION_RATIO);
+        if self.decoded > allowed.max(limits::PARQUET_EXPANSION_FLOOR) {
+            return Err(Refused::new(
+                QuarantineReason::ExpansionRatio,
+                "more decoded bytes per byte of the object than the limit",
+            ));
+        }
+        Ok(())
+    }
+}
