@@ -16,8 +16,10 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use sha2::{Digest as _, Sha256};
 
+use crate::dictionary::{leaf_paths, unrepeated};
 use crate::limits;
 use crate::output::{FileOpened, FinishedFile, OutputEvent};
 use crate::route::PartitionId;
@@ -125,7 +127,9 @@ impl OpenFile {
 /// All files of a merge.
 pub(crate) struct Files {
     schema: SchemaRef,
-    options: ArrowWriterOptions,
+    properties: WriterProperties,
+    /// The leaf columns, in the order of the file.
+    leaves: Vec<ColumnPath>,
     names: FileNamePattern,
     compression: Compression,
     job_id: String,
@@ -161,12 +165,11 @@ impl Files {
         if layout.target_bytes == 0 || layout.row_group_bytes == 0 {
             return Err(MergeError::Spec("target size and row group size must be above 0".to_owned()));
         }
+        let leaves = leaf_paths(&schema).map_err(|error| MergeError::Spec(error.to_string()))?;
         Ok(Self {
             schema,
-            options: ArrowWriterOptions::new()
-                .with_properties(properties)
-                // The Parquet schema says all there is to say; arrow's own copy would only lengthen every footer.
-                .with_skip_arrow_metadata(true),
+            properties,
+            leaves,
             names,
             compression: layout.compression,
             job_id: spec.job_id,
@@ -222,7 +225,7 @@ impl Files {
     ) -> Result<(), MergeError> {
         let seq = match self.find(id) {
             Some(seq) => seq,
-            None => self.begin(id, values)?,
+            None => self.begin(id, values, rows)?,
         };
         self.clock += 1;
         let (clock, row_group_bytes, hard_end) = (self.clock, self.row_group_bytes, self.hard_end());
@@ -257,7 +260,8 @@ impl Files {
         all.into_iter().try_for_each(|seq| self.end(seq))
     }
 
-    fn begin(&mut self, id: PartitionId, values: &Partition) -> Result<u32, MergeError> {
+    /// Opens a file that begins with these rows.
+    fn begin(&mut self, id: PartitionId, values: &Partition, rows: &RecordBatch) -> Result<u32, MergeError> {
         if self.open.len() >= limits::OPEN_FILES {
             let oldest = self.open.iter().min_by_key(|(_, file)| file.used).map(|(seq, _)| *seq);
             if let Some(seq) = oldest {
@@ -268,7 +272,7 @@ impl Files {
         self.opened += 1;
         let relative_key = format!("{}{}", partition::path(values), self.name(seq));
         let writer =
-            ArrowWriter::try_new_with_options(Pieces::new(), self.schema.clone(), self.options.clone())
+            ArrowWriter::try_new_with_options(Pieces::new(), self.schema.clone(), self.options(rows))
                 .map_err(|error| failed(seq, &error))?;
         self.events.push(OutputEvent::Opened(FileOpened {
             seq,
@@ -287,6 +291,18 @@ impl Files {
         };
         self.open.insert(seq, file);
         Ok(seq)
+    }
+
+    /// How a file that begins with these rows is written.
+    fn options(&self, rows: &RecordBatch) -> ArrowWriterOptions {
+        let mut properties = self.properties.clone().into_builder();
+        for path in unrepeated(rows).into_iter().filter_map(|leaf| self.leaves.get(leaf)) {
+            properties = properties.set_column_dictionary_enabled(path.clone(), false);
+        }
+        ArrowWriterOptions::new()
+            .with_properties(properties.build())
+            // The Parquet schema says all there is to say; arrow's own copy would only lengthen every footer.
+            .with_skip_arrow_metadata(true)
     }
 
     /// The length of the longest name a file can have: all variables but the number have one length within a job.
@@ -428,6 +444,6 @@ mod tests {
         let found = regex::Regex::new(format).unwrap().captures(&created_by).expect("it is read");
         let parts: Vec<&str> =
             found.iter().skip(1).map(|part| part.map_or("", |part| part.as_str())).collect();
-        assert_eq!(parts, ["landfall", "1", "engine-1"]);
+        assert_eq!(parts, ["landfall", "2", "engine-2"]);
     }
 }

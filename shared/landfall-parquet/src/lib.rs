@@ -25,6 +25,7 @@
 mod column;
 mod contract;
 mod decode;
+mod dictionary;
 mod document;
 mod elements;
 mod encode;

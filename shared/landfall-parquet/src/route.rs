@@ -166,6 +166,9 @@ impl Router {
 
     /// The partition of the last record.
     pub(crate) fn route(&mut self, records: &StructNode) -> Result<PartitionId, Unrouted> {
+        if let Some(last) = self.last.filter(|_| !self.by_record) {
+            return Ok(last);
+        }
         self.key.clear();
         for level in &self.levels {
             if let Source::Column { index, transform } = &level.source {

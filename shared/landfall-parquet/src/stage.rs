@@ -21,6 +21,10 @@ use crate::records::Form;
 use crate::route::{PartitionId, Router, Unrouted};
 use crate::spec::{InputInfo, MergeError, MergeSpec};
 
+/// The fewest rows that are worth writing at once, unless they weigh more than this.
+const SLICE_ROWS: u64 = 2048;
+const WIDE_SLICE_BYTES: u64 = 16 * 1024 * 1024;
+
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Rows that wait, and the files they go to.
@@ -52,7 +56,7 @@ impl Stage {
         let target = spec.config.layout.target_bytes;
         let files = Files::new(spec, contract.schema(), contract.version)?;
         router.leave_room(files.longest_name());
-        let slice_weight = (target / 32).clamp(4 * 1024, 4 * 1024 * 1024);
+        let slice_weight = slice_weight(target, records.slot_bytes());
         Ok(Self {
             reader: RecordReader::new(&records, &contract, given),
             records,
@@ -335,6 +339,15 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// The weight of the rows that are written at once, for files of `target` bytes with records that weigh `record_bytes` before
+/// their lists and texts: a 32nd of the target, as a file's size is looked at between two slices. More where records have
+/// so many columns that a slice would be few rows: entering a column costs as much as a thousand values, and most of what
+/// such records weigh are nulls, which become nothing in a file.
+fn slice_weight(target: u64, record_bytes: u64) -> u64 {
+    let rows = record_bytes.saturating_mul(SLICE_ROWS).min(WIDE_SLICE_BYTES).min(target / 8);
+    (target / 32).clamp(4 * 1024, 4 * 1024 * 1024).max(rows)
 }
 
 /// Where in the object a byte of a record stands. Only a record that is an element can have several lines.

@@ -33,7 +33,7 @@ fn a_file_of_the_engine_is_what_its_contract_says() {
     let length = usize::try_from(footer_bytes(&file[file.len() - 8..]).unwrap()).unwrap();
     let summary = check_footer(&file[file.len() - length..], file.len() as u64, &wide()).unwrap();
     assert_eq!((summary.rows, summary.row_groups), (2, 1));
-    assert_eq!(summary.created_by.as_deref(), Some("landfall version 1 (build engine-1)"));
+    assert_eq!(summary.created_by.as_deref(), Some("landfall version 2 (build engine-2)"));
     let metadata: Vec<(&str, &str)> =
         summary.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let intent = "ab".repeat(32);

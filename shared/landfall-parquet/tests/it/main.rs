@@ -6,6 +6,7 @@ mod arrays;
 mod codecs;
 mod cutting;
 mod determinism;
+mod dictionaries;
 mod footer;
 mod given;
 mod infer;

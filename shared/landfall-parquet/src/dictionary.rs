@@ -1,0 +1,92 @@
+//! Which columns of a file are written without a dictionary.
+//!
+//! Where hardly a value comes twice, as with ids and free text, a dictionary costs time and makes a file larger: up to its
+//! bound every value stands in it, and a number beside it. The first rows of a file tell; they are the same in every
+//! execution of a job, so its bytes are too.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, Hash};
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{
+    Decimal128Type, Float64Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
+    TimestampMillisecondType, UInt64Type,
+};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, SchemaRef, TimeUnit};
+use foldhash::fast::FixedState;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::schema::types::ColumnPath;
+
+/// How many values of a column are looked at.
+const SAMPLE: usize = 4096;
+/// With fewer values a column keeps its dictionary: chance says too much.
+const LEAST: usize = 1024;
+/// A column keeps its dictionary when at least one of so many values came before: then, as far as a sample can tell, values
+/// come from a stock that a row group has several times over.
+const REPEATED_ONE_IN: usize = 100;
+
+/// The leaf columns, in the order of the file, whose values in these rows hardly repeat.
+pub(crate) fn unrepeated(rows: &RecordBatch) -> Vec<usize> {
+    let mut leaves = Vec::new();
+    for column in rows.columns() {
+        walk(column.as_ref(), &mut leaves);
+    }
+    leaves.iter().enumerate().filter(|(_, unrepeated)| **unrepeated).map(|(leaf, _)| leaf).collect()
+}
+
+/// The names of the leaf columns of a schema, in the order of the file.
+pub(crate) fn leaf_paths(schema: &SchemaRef) -> Result<Vec<ColumnPath>, parquet::errors::ParquetError> {
+    let parquet = ArrowSchemaConverter::new().convert(schema)?;
+    Ok(parquet.columns().iter().map(|leaf| leaf.path().clone()).collect())
+}
+
+fn walk(array: &dyn Array, leaves: &mut Vec<bool>) {
+    match array.data_type() {
+        DataType::Struct(_) => {
+            for member in array.as_struct().columns() {
+                walk(member.as_ref(), leaves);
+            }
+        }
+        DataType::List(_) => walk(array.as_list::<i32>().values().as_ref(), leaves),
+        DataType::Map(_, _) => {
+            walk(array.as_map().keys().as_ref(), leaves);
+            walk(array.as_map().values().as_ref(), leaves);
+        }
+        _ => leaves.push(hardly_repeats(array)),
+    }
+}
+
+/// Values of four bytes and less keep their dictionary: it saves little or costs little.
+fn hardly_repeats(array: &dyn Array) -> bool {
+    match array.data_type() {
+        DataType::Utf8 => few_repeat(array.as_string::<i32>().iter().map(|text| text.map(str::as_bytes))),
+        DataType::Binary => few_repeat(array.as_binary::<i32>().iter()),
+        DataType::Int64 => few_repeat(array.as_primitive::<Int64Type>().iter()),
+        DataType::UInt64 => few_repeat(array.as_primitive::<UInt64Type>().iter()),
+        DataType::Float64 => {
+            few_repeat(array.as_primitive::<Float64Type>().iter().map(|value| value.map(f64::to_bits)))
+        }
+        DataType::Decimal128(_, _) => few_repeat(array.as_primitive::<Decimal128Type>().iter()),
+        DataType::Time64(_) => few_repeat(array.as_primitive::<Time64MicrosecondType>().iter()),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            few_repeat(array.as_primitive::<TimestampMillisecondType>().iter())
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            few_repeat(array.as_primitive::<TimestampMicrosecondType>().iter())
+        }
+        _ => false,
+    }
+}
+
+fn few_repeat<T: Hash>(values: impl Iterator<Item = Option<T>>) -> bool {
+    let state = FixedState::default();
+    let (mut seen, mut looked_at) =
+        (HashSet::with_capacity_and_hasher(SAMPLE, FixedState::default()), 0_usize);
+    for value in values.flatten().take(SAMPLE) {
+        looked_at += 1;
+        seen.insert(state.hash_one(value));
+    }
+    let repeated = looked_at.saturating_sub(seen.len());
+    looked_at >= LEAST && repeated.saturating_mul(REPEATED_ONE_IN) < looked_at
+}
