@@ -90,6 +90,10 @@ simulate: ## Fail every call of small deliveries, then run SEEDS=n random ones f
 	cargo test --workspace --locked --quiet --test simulate -- \
 		$(if $(REPLAY),--replay $(REPLAY),--seeds $(SEEDS) --first $(FIRST_SEED))
 
+.PHONY: differential
+differential: tools build ## Random contracts and JSON, read by pyarrow and DuckDB and by Python: SEEDS=n contracts from FIRST_SEED=n
+	$(BIN)/python $(PY)/differential.py --landfall $(LANDFALL) --seeds $(SEEDS) --first $(FIRST_SEED)
+
 .PHONY: corpora
 corpora: tools build ## Tests over data written by others: CORPORA=folder
 	@test -d "$(CORPORA)" || { echo "there is no folder $(CORPORA): name it by CORPORA=folder" >&2; exit 1; }
