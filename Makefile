@@ -90,6 +90,24 @@ simulate: ## Fail every call of small deliveries, then run SEEDS=n random ones f
 	cargo test --workspace --locked --quiet --test simulate -- \
 		$(if $(REPLAY),--replay $(REPLAY),--seeds $(SEEDS) --first $(FIRST_SEED))
 
+.PHONY: differential
+differential: tools build ## Random contracts and JSON, read by pyarrow and DuckDB and by Python: SEEDS=n contracts from FIRST_SEED=n
+	$(BIN)/python $(PY)/differential.py --landfall $(LANDFALL) --seeds $(SEEDS) --first $(FIRST_SEED)
+
+# The target of `make fuzz`, the seconds it runs, more flags of cargo-fuzz (-s none) and arguments of libfuzzer (-fork=2).
+TARGET ?=
+SECONDS ?= 600
+FUZZ_FLAGS ?=
+FUZZ_ARGS ?=
+
+.PHONY: fuzz
+fuzz: ## Look for bytes that break a property: TARGET=json SECONDS=600; needs a nightly toolchain and cargo-fuzz
+	@test -f "fuzz/fuzz_targets/$(TARGET).rs" || { echo "TARGET is one of:" $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs))) >&2; exit 1; }
+	mkdir -p .local/fuzz/$(TARGET)
+	cd fuzz && CARGO_TARGET_DIR=target cargo +nightly fuzz run $(FUZZ_FLAGS) $(TARGET) ../.local/fuzz/$(TARGET) corpus/$(TARGET) -- \
+		-max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=2048 \
+		$(addprefix -dict=,$(patsubst fuzz/%,%,$(wildcard fuzz/dictionaries/$(TARGET).dict))) $(FUZZ_ARGS)
+
 .PHONY: corpora
 corpora: tools build ## Tests over data written by others: CORPORA=folder
 	@test -d "$(CORPORA)" || { echo "there is no folder $(CORPORA): name it by CORPORA=folder" >&2; exit 1; }

@@ -14,7 +14,7 @@ import sys
 import tomllib
 from collections import Counter
 from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, setcontext
 from pathlib import Path
 
 import duckdb
@@ -174,6 +174,8 @@ def main():
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--rejected", type=int, default=0, metavar="N", help="rows rejected, of all deliveries together")
     args = parser.parse_args()
+    # Decimals are compared to their last digit: Python rounds them to 28 otherwise.
+    setcontext(Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN))
     report = json.loads(args.report.read_text(encoding="utf-8"))
     documents = [tomllib.loads(path.read_text(encoding="utf-8")) for path in args.delivery]
     equal = [compare(document, report, args.input, args.output) for document in documents]

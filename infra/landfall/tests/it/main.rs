@@ -6,6 +6,7 @@ mod bad_input;
 mod chain;
 mod command;
 mod convert;
+mod differential;
 mod files;
 mod kills;
 mod operate;
