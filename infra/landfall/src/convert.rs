@@ -27,6 +27,7 @@ use crate::error::CommandError;
 use crate::files::{InputFile, PIECE_BYTES, input_files, require_empty, staged_keys};
 use crate::local::SHOWN;
 use crate::progress::Progress;
+use crate::read_ahead::{Content, reading};
 use crate::screen::{Screen, grouped};
 
 /// The rejected rows, beside the folders of the partitions.
@@ -213,18 +214,29 @@ impl<'a> Execution<'a> {
         let several = thread::available_parallelism().is_ok_and(|processors| processors.get() > 1);
         let mut merge = if several { Merge::with_encoding_thread(spec)? } else { Merge::new(spec)? };
         let mut verdicts = Vec::with_capacity(files.len());
-        for (index, staged) in files.iter().enumerate() {
-            if merge.should_stop() {
-                break;
+        let wanted: Vec<&InputFile> = files
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !excluded.contains_key(index))
+            .map(|(_, staged)| staged.file)
+            .collect();
+        reading(&wanted, several, |contents| -> Result<(), CommandError> {
+            for (index, staged) in files.iter().enumerate() {
+                if merge.should_stop() {
+                    break;
+                }
+                let verdict = if let Some(verdict) = excluded.get(&index) {
+                    verdict.clone()
+                } else {
+                    let content = contents.next().unwrap_or(Ok(Content::Large))?;
+                    self.feed(&mut merge, index, staged.file, &content, read)?
+                };
+                self.take(merge.take_output())?;
+                self.keep_rejected(intent, merge.take_rejected())?;
+                verdicts.push(verdict);
             }
-            let verdict = match excluded.get(&index) {
-                Some(verdict) => verdict.clone(),
-                None => self.feed(&mut merge, index, staged.file, read)?,
-            };
-            self.take(merge.take_output())?;
-            self.keep_rejected(intent, merge.take_rejected())?;
-            verdicts.push(verdict);
-        }
+            Ok(())
+        })?;
         merge.finish()?;
         self.take(merge.take_output())?;
         self.keep_rejected(intent, merge.take_rejected())?;
@@ -236,20 +248,29 @@ impl<'a> Execution<'a> {
         merge: &mut Merge,
         index: usize,
         file: &InputFile,
+        content: &Content,
         read: &mut dyn FnMut(u64),
     ) -> Result<InputVerdict, CommandError> {
         merge.begin_input(InputInfo { index, key: file.relative.clone(), size: file.bytes })?;
-        let mut piece = std::mem::take(&mut self.piece);
-        file.read(&mut piece, |bytes| {
-            read(bytes.len() as u64);
-            let flow = merge.push(bytes)?;
-            self.take(merge.take_output())?;
-            Ok(match flow {
-                Flow::More => ControlFlow::Continue(()),
-                Flow::Settled => ControlFlow::Break(()),
-            })
-        })?;
-        self.piece = piece;
+        match content {
+            Content::Whole(object) => {
+                read(object.staged_bytes());
+                merge.push_whole(object)?;
+            }
+            Content::Large => {
+                let mut piece = std::mem::take(&mut self.piece);
+                file.read(&mut piece, |bytes| {
+                    read(bytes.len() as u64);
+                    let flow = merge.push(bytes)?;
+                    self.take(merge.take_output())?;
+                    Ok(match flow {
+                        Flow::More => ControlFlow::Continue(()),
+                        Flow::Settled => ControlFlow::Break(()),
+                    })
+                })?;
+                self.piece = piece;
+            }
+        }
         while merge.settle()? == Flow::More {
             self.take(merge.take_output())?;
         }

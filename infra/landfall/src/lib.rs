@@ -17,6 +17,7 @@ mod log;
 mod operate;
 mod progress;
 mod proof;
+mod read_ahead;
 mod report;
 mod run;
 mod screen;

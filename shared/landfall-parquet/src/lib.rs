@@ -56,6 +56,7 @@ mod token;
 pub mod validate;
 
 pub use contract::{CompiledContract, ContractError};
+pub use decode::{Unpacked, Unpacker};
 pub use document::{DocumentFault, check_document};
 pub use fault::{InputVerdict, Position, Quarantine, QuarantineReason, RejectedRow, ViolationCode};
 pub use infer::{Inference, Refused};

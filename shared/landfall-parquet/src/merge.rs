@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::contract::CompiledContract;
-use crate::decode::{Decoder, Whole};
+use crate::decode::{Decoder, Sink, Unpacked, Whole};
 use crate::fault::{InputVerdict, Position, Quarantine, QuarantineReason, RejectedRow};
 use crate::inbound::Inbound;
 use crate::input::Rows;
@@ -118,6 +118,21 @@ impl Merge {
     /// # Errors
     /// [`MergeError::Restart`] when a large input fails; [`MergeError::Write`]; [`MergeError::Order`].
     pub fn push(&mut self, chunk: &[u8]) -> Result<Flow, MergeError> {
+        self.feed(|decoder, sink| decoder.push(chunk, sink))
+    }
+
+    /// Takes all of the input at once; [`Merge::end_input`] is next.
+    ///
+    /// # Errors
+    /// As [`Merge::push`]; [`MergeError::Order`] behind other bytes of it.
+    pub fn push_whole(&mut self, object: &Unpacked) -> Result<(), MergeError> {
+        self.feed(|decoder, sink| decoder.push_whole(object, sink)).map(|_settled_or_not| ())
+    }
+
+    fn feed(
+        &mut self,
+        push: impl FnOnce(&mut Decoder, &mut Sink<'_>) -> Result<(), Stop>,
+    ) -> Result<Flow, MergeError> {
         let Some(input) = self.input.as_mut().filter(|_| !self.over) else {
             return Err(MergeError::Order("push bytes"));
         };
@@ -126,7 +141,7 @@ impl Merge {
         }
         let Input { decoder, records, rows, .. } = input;
         let stage = &mut self.stage;
-        let outcome = decoder.push(chunk, &mut |bytes| {
+        let outcome = push(decoder, &mut |bytes| {
             records.push(bytes, &mut |form, text, position| stage.record(rows, form, text, position))
         });
         match outcome {

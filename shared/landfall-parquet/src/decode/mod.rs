@@ -12,14 +12,17 @@
 //! compressed in itself.
 
 mod gzip;
+mod unpacked;
 mod whole;
 mod zstd;
 
 use crate::fault::QuarantineReason;
 use crate::limits;
 use crate::merge::Stop;
+use crate::spec::MergeError;
 
 pub(crate) use gzip::Gzip;
+pub use unpacked::{Unpacked, Unpacker};
 pub(crate) use whole::Whole;
 pub(crate) use zstd::Zstd;
 
@@ -108,6 +111,8 @@ enum Codec {
     Plain,
     /// A gzip object that may be small enough to be decoded at once.
     Gathered(Vec<u8>),
+    /// One that came decoded.
+    Unpacked,
     Gzip(Box<Gzip>),
     Zstd(Box<Zstd>),
     /// All of it so far.
@@ -224,6 +229,17 @@ impl Decoder {
         Ok(())
     }
 
+    /// Takes a whole object, decoded or not. Nothing else of it may be pushed.
+    pub(crate) fn push_whole(&mut self, whole: &Unpacked, sink: &mut Sink<'_>) -> Result<(), Stop> {
+        let Some(content) = &whole.content else { return self.push(&whole.object, sink) };
+        if self.codec.is_some() || self.taken > 0 {
+            return Err(Stop::Failed(MergeError::Order("push a whole object behind other bytes")));
+        }
+        self.codec = Some(Codec::Unpacked);
+        self.taken = whole.staged_bytes();
+        self.check.pass(content, self.taken, false, sink)
+    }
+
     /// Decodes the gathered bytes.
     fn feed_piece(&mut self, sink: &mut Sink<'_>) -> Result<(), Stop> {
         let mut piece = std::mem::take(&mut self.piece);
@@ -249,7 +265,7 @@ impl Decoder {
         match &mut self.codec {
             Some(Codec::Gzip(gzip)) => gzip.finish()?,
             Some(Codec::Zstd(zstd)) => zstd.finish()?,
-            Some(Codec::Plain | Codec::Gathered(_) | Codec::Whole(_)) | None => {}
+            Some(Codec::Plain | Codec::Gathered(_) | Codec::Unpacked | Codec::Whole(_)) | None => {}
         }
         self.check.pass(&[], self.taken, true, sink)
     }
@@ -290,7 +306,7 @@ impl Decoder {
         let Self { codec, check, taken, .. } = self;
         let before = *taken;
         match codec {
-            None | Some(Codec::Gathered(_)) => return Ok(()),
+            None | Some(Codec::Gathered(_) | Codec::Unpacked) => return Ok(()),
             Some(Codec::Plain) => check.pass(chunk, 0, false, sink)?,
             Some(Codec::Whole(object)) => {
                 if chunk.len() > limits::PARQUET_BYTES.saturating_sub(object.len()) {

@@ -16,6 +16,7 @@ use landfall_core::delivery::PinnedConfig;
 use landfall_core::layout::{Compression, Layout, PartitionLevel, PartitionSource, PartitionTransform};
 use landfall_parquet::{
     FinishedFile, Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OutputEvent, RejectedRow,
+    Unpacker,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value, json};
@@ -107,26 +108,58 @@ impl Run {
 /// Merges inputs, each given in slices: encoded where they are read, and again by a thread, to the same result.
 pub(crate) fn merge_slices(spec: &MergeSpec, inputs: &[Vec<&[u8]>]) -> Result<Run, MergeError> {
     let here = run(Merge::new(spec.clone())?, inputs);
-    let apart = run(Merge::with_encoding_thread(spec.clone())?, inputs);
-    match (&here, &apart) {
-        (Ok(here), Ok(apart)) => assert_eq!(here, apart, "the thread changes nothing"),
-        (here, apart) => assert_eq!(format!("{here:?}"), format!("{apart:?}"), "the thread changes nothing"),
-    }
+    same(&here, &run(Merge::with_encoding_thread(spec.clone())?, inputs), "the thread");
+    same(&here, &run_whole(Merge::new(spec.clone())?, inputs), "unpacking ahead");
     here
 }
 
-fn run(mut merge: Merge, inputs: &[Vec<&[u8]>]) -> Result<Run, MergeError> {
-    let mut run = Run { verdicts: Vec::new(), files: Vec::new(), rejected: Vec::new() };
-    let mut events = Vec::new();
-    for (index, slices) in inputs.iter().enumerate() {
-        let size = slices.iter().map(|slice| slice.len() as u64).sum();
-        merge.begin_input(InputInfo { index, key: format!("in/{index}"), size })?;
-        for slice in slices {
+fn same(left: &Result<Run, MergeError>, right: &Result<Run, MergeError>, what: &str) {
+    match (left, right) {
+        (Ok(left), Ok(right)) => assert_eq!(left, right, "{what} changes nothing"),
+        (left, right) => assert_eq!(format!("{left:?}"), format!("{right:?}"), "{what} changes nothing"),
+    }
+}
+
+/// Merges inputs that are unpacked before.
+fn run_whole(merge: Merge, inputs: &[Vec<&[u8]>]) -> Result<Run, MergeError> {
+    let mut unpacker = Unpacker::default();
+    let objects: Vec<_> = inputs.iter().map(|slices| unpacker.unpack(slices.concat())).collect();
+    run_with(
+        merge,
+        objects.len(),
+        |merge, index| {
+            merge.push_whole(&objects[index])?;
+            Ok(merge.take_output())
+        },
+        |index| objects[index].staged_bytes(),
+    )
+}
+
+fn run(merge: Merge, inputs: &[Vec<&[u8]>]) -> Result<Run, MergeError> {
+    let push = |merge: &mut Merge, index: usize| {
+        let mut events = Vec::new();
+        for slice in &inputs[index] {
             if merge.push(slice)? == Flow::Settled {
                 break;
             }
             events.append(&mut merge.take_output());
         }
+        Ok(events)
+    };
+    run_with(merge, inputs.len(), push, |index| inputs[index].iter().map(|slice| slice.len() as u64).sum())
+}
+
+fn run_with(
+    mut merge: Merge,
+    inputs: usize,
+    push: impl Fn(&mut Merge, usize) -> Result<Vec<OutputEvent>, MergeError>,
+    size: impl Fn(usize) -> u64,
+) -> Result<Run, MergeError> {
+    let mut run = Run { verdicts: Vec::new(), files: Vec::new(), rejected: Vec::new() };
+    let mut events = Vec::new();
+    for index in 0..inputs {
+        merge.begin_input(InputInfo { index, key: format!("in/{index}"), size: size(index) })?;
+        events.append(&mut push(&mut merge, index)?);
         run.verdicts.push(merge.end_input()?);
         events.append(&mut merge.take_output());
         run.rejected.append(&mut merge.take_rejected());
