@@ -1,5 +1,7 @@
 //! The compactor's configuration, read once at the start.
 
+use std::thread;
+
 use landfall_core::port::{Bucket, Queue};
 use landfall_core::registry::RegistryOptions;
 use landfall_lambda::env::{self, EnvError};
@@ -31,6 +33,8 @@ pub struct CompactorConfig {
     pub registry: RegistryOptions,
     /// Where metrics are counted.
     pub metrics_namespace: String,
+    /// Whether a merge encodes on a thread of its own. The files are the same.
+    pub encoding_thread: bool,
 }
 
 impl CompactorConfig {
@@ -61,6 +65,8 @@ impl CompactorConfig {
                 allow_cross_region: vars.flag(&env::ALLOW_CROSS_REGION),
             },
             metrics_namespace: vars.required(&env::METRICS_NAMESPACE),
+            // Lambda gives a second processor by and by above 1,769 MB.
+            encoding_thread: thread::available_parallelism().is_ok_and(|processors| processors.get() > 1),
         };
         vars.finish(config)
     }

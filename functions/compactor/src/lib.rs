@@ -199,7 +199,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         let done = merge::execute(
             &self.holds(),
             &self.destinations,
-            &self.config.planner.staging,
+            &self.config,
             &delivery,
             n,
             message,

@@ -14,6 +14,7 @@ use landfall_core::record::{Intent, Outcome, OutcomeFile, Verdict};
 use landfall_core::standing::Standing;
 use landfall_lambda::{Invocation, SqsMessage};
 
+use crate::config::CompactorConfig;
 use crate::error::WorkError;
 use crate::rebuild;
 use crate::run::{Made, Run};
@@ -74,7 +75,7 @@ pub struct MergeReport {
 pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
     holds: &Holds<'_, S, Q>,
     destinations: &D,
-    staging: &Bucket,
+    config: &CompactorConfig,
     delivery: &Delivery,
     n: u64,
     message: &SqsMessage,
@@ -123,8 +124,16 @@ pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
         kms_key_arn: access.kms_key_arn.clone(),
         part_bytes: if pin.layout.routes_by_record() { ROUTED_PART_BYTES } else { PART_BYTES },
     };
-    let run =
-        Run { ledger, staging, delivery, intent: &intent, pin: &pin, deadline, decided: decided.as_ref() };
+    let run = Run {
+        ledger,
+        staging: &config.planner.staging,
+        delivery,
+        intent: &intent,
+        pin: &pin,
+        deadline,
+        decided: decided.as_ref(),
+        encoding_thread: config.encoding_thread,
+    };
     if let Some(outcome) = &decided {
         return rebuild::rebuild(&run, &client.store, target, outcome, &records).await;
     }

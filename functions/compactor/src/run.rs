@@ -61,6 +61,8 @@ pub(crate) struct Run<'a, S> {
     pub deadline: &'a Deadline,
     /// The outcome that decided it: its verdicts are fixed, and only its files are made anew.
     pub decided: Option<&'a Outcome>,
+    /// Whether a thread of its own encodes.
+    pub encoding_thread: bool,
 }
 
 /// What an execution made, before it counts.
@@ -201,7 +203,8 @@ impl<S: ObjectStore> Run<'_, S> {
         excluded: &BTreeMap<usize, InputVerdict>,
     ) -> Result<Finished, Stop> {
         let spec = MergeSpec::for_intent(self.intent, self.pin.clone());
-        let mut merge = Merge::new(spec).map_err(|error| self.engine(error))?;
+        let begun = if self.encoding_thread { Merge::with_encoding_thread(spec) } else { Merge::new(spec) };
+        let mut merge = begun.map_err(|error| self.engine(error))?;
         let mut verdicts = Vec::with_capacity(self.intent.inputs.len());
         let mut versions = Vec::with_capacity(self.intent.inputs.len());
         // By index: a closure over references would not be general enough for a `Send` stream.

@@ -105,6 +105,8 @@ impl Functions {
             },
             registry: registry.clone(),
             metrics_namespace: metrics_namespace.clone(),
+            // Nothing is left to chance, nor to threads.
+            encoding_thread: false,
         };
         let committer_config = CommitterConfig {
             state: state.clone(),
