@@ -319,12 +319,14 @@ impl PinnedConfig {
     /// one place and one form: files that stand elsewhere, or are cut otherwise, than the document says now belong into the
     /// table they were planned for, or they would make the new table what it must not be. Otherwise a corrected name holds at
     /// once, and so does a document that names no table any more.
+    ///
+    /// `None` as well for files whose layout no table can have: a document that names one now has another layout.
     pub fn table<'a>(&'a self, now: &'a Delivery) -> Option<&'a GlueTable> {
         let to = &now.destination;
         let as_now = (&self.bucket, &self.prefix) == (&to.bucket, &to.prefix)
             && self.contract == now.contract
             && self.layout.partitions == now.layout.partitions;
-        let named = now.catalog.glue.as_ref()?;
+        let named = now.catalog.glue.as_ref().filter(|_| self.layout.is_tabular())?;
         Some(self.glue.as_ref().filter(|_| !as_now).unwrap_or(named))
     }
 }

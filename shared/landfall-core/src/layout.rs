@@ -27,21 +27,23 @@ pub struct Layout {
     /// The size a row group is aimed at, in bytes of encoded data.
     #[serde(default = "default_row_group_bytes")]
     pub row_group_bytes: u64,
-    /// The Hive levels of the path, outermost first. None: all files stand side by side.
+    /// The levels of the path, outermost first. None: all files stand side by side.
     #[serde(default, rename = "partition")]
     pub partitions: Vec<PartitionLevel>,
 }
 
-/// One Hive level of the path, `name=value`.
+/// One level of the path: `name=value` as Hive has it, or without a name the value alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PartitionLevel {
-    /// The name in the path and in the catalog; not the name of a column of the file.
-    pub name: String,
+    /// The name in the path and in the catalog; not the name of a column of the file. Without it the value stands alone
+    /// (`2026/05/19/`), which no catalog can register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Where the value comes from.
     pub source: PartitionSource,
     /// The column, for `source = "column"`; the name of the `name=value` segment of the staged key, for
-    /// `source = "key"` (the level's own name when not given).
+    /// `source = "key"` (the level's own name when not given; a level without a name gives it).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// How the value is made of what the source gives.
@@ -59,6 +61,8 @@ pub enum PartitionSource {
     Arrival,
     /// A `name=value` segment of the staged key.
     Key,
+    /// The id of the job.
+    Job,
 }
 
 /// How a partition value is made. Times are UTC.
@@ -114,6 +118,38 @@ impl Layout {
     /// Whether any level's value comes from the record, so that an intent can feed several partitions.
     pub fn routes_by_record(&self) -> bool {
         self.partitions.iter().any(|level| level.source == PartitionSource::Column)
+    }
+
+    /// Whether a catalog can hold files of this layout as a table: its partition columns are the levels, by name.
+    pub fn is_tabular(&self) -> bool {
+        self.partitions.iter().all(|level| level.name.is_some())
+    }
+}
+
+impl PartitionLevel {
+    /// What the level reads: a column, or the segment of that name of the staged key.
+    pub fn reads(&self) -> &str {
+        self.field.as_deref().or(self.name.as_deref()).unwrap_or_default()
+    }
+
+    /// What a message calls the level: its name, or what it reads.
+    pub fn label(&self) -> &str {
+        self.name.as_deref().or(self.field.as_deref()).unwrap_or("without a name")
+    }
+}
+
+/// An empty `[layout]`.
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            compression: Compression::default(),
+            file_name: default_file_name(),
+            target_bytes: default_target_bytes(),
+            max_latency_seconds: default_max_latency_seconds(),
+            close_grace_seconds: default_close_grace_seconds(),
+            row_group_bytes: default_row_group_bytes(),
+            partitions: Vec::new(),
+        }
     }
 }
 

@@ -50,7 +50,7 @@ fn level<'a>(
     mut section: Section<'a>,
     columns: Option<&[KnownColumn]>,
 ) -> (Field<'a, String>, Option<PartitionLevel>) {
-    let name = section.text("name").required().check(|text| rules::LEVEL_NAME.check(text));
+    let name = section.text("name").check(|text| rules::LEVEL_NAME.check(text));
     let source: Field<'_, PartitionSource> = section.parsed("source").required();
     let field = section.text("field");
     let transform: Field<'_, PartitionTransform> = section.parsed("transform");
@@ -79,17 +79,32 @@ fn level<'a>(
             if let Some(Err(message)) = field.get().map(|text| rules::KEY_SEGMENT.check(text)) {
                 field.refuse(message);
             }
+            if name.is_absent() && field.is_absent() {
+                field.refuse(
+                    "a level with `source = \"key\"` and without a `name` names the segment of the key in `field`",
+                );
+            }
             if transform.get().is_some_and(|transform| *transform != PartitionTransform::Identity) {
                 transform.refuse("a level with `source = \"key\"` takes the value as it is: `identity`");
+            }
+        }
+        Some(PartitionSource::Job) => {
+            if field.is_present() {
+                field.refuse("`field` belongs to `source = \"column\"` and `source = \"key\"` only");
+            }
+            if transform.get().is_some_and(|transform| *transform != PartitionTransform::Identity) {
+                transform.refuse("a level with `source = \"job\"` takes the id as it is: `identity`");
             }
         }
         None => {}
     }
 
     let level_name = name.get().cloned();
+    let is_named = name.is_present();
     let read = || {
         Some(PartitionLevel {
-            name: level_name?,
+            // A name that is refused has been reported.
+            name: if is_named { Some(level_name?) } else { None },
             source: source.value()?,
             field: field.optional()?,
             transform: transform.or_default()?,

@@ -95,7 +95,7 @@ fn empty_and_null_share_a_file_but_keep_their_values() {
 #[test]
 fn known_levels_stand_beside_those_of_the_record() {
     let known = PartitionLevel {
-        name: "region".into(),
+        name: Some("region".into()),
         source: PartitionSource::Key,
         field: None,
         transform: PartitionTransform::Identity,
@@ -156,7 +156,7 @@ fn a_segment_is_as_long_as_a_file_system_takes() {
 /// Two levels of the record and one known in advance, and the bytes of their names and signs.
 fn three_levels(known: Option<&str>) -> (MergeSpec, usize) {
     let key = PartitionLevel {
-        name: "k".into(),
+        name: Some("k".into()),
         source: PartitionSource::Key,
         field: None,
         transform: PartitionTransform::Identity,
@@ -284,4 +284,38 @@ fn a_merge_stops_before_an_input_could_exceed_its_partitions() {
     assert_eq!(verdicts[3], InputVerdict::Merged { rows: size as u64, rejected: 0 });
     assert!(merge.should_stop());
     merge.finish().unwrap();
+}
+
+#[test]
+fn a_level_without_a_name_is_a_folder_of_its_value() {
+    let plain = |transform| PartitionLevel { name: None, ..level("", "d", transform) };
+    let levels = vec![
+        plain(PartitionTransform::Year),
+        plain(PartitionTransform::Month),
+        PartitionLevel { name: None, ..level("", "v", PartitionTransform::Identity) },
+    ];
+    let spec = routed(&[("d", "date"), ("v", "string")], levels);
+    let found = directories(
+        &spec,
+        "{\"d\":\"2026-05-19\",\"v\":\"_a\"}\n{\"d\":\"2026-05-20\",\"v\":\"_a\"}\n{\"d\":null,\"v\":\"\"}\n",
+    );
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["(null)/(null)/(null)", "2026/05/%5Fa"]);
+}
+
+#[test]
+fn the_id_of_the_job_is_a_level_that_nobody_gives() {
+    let job = |name: Option<&str>| PartitionLevel {
+        name: name.map(Into::into),
+        source: PartitionSource::Job,
+        field: None,
+        transform: PartitionTransform::Identity,
+    };
+    for (name, expected) in [(None, "job1"), (Some("sync_id"), "sync_id=job1")] {
+        let mut spec = routed(&[("v", "string")], vec![job(name)]);
+        spec.partition = vec![None];
+        let found = directories(&spec, "{\"v\":\"a\"}\n");
+        assert_eq!(found.keys().collect::<Vec<_>>(), [expected]);
+        spec.partition = vec![Some(KnownValue { value: Some("other".into()) })];
+        assert!(Merge::new(spec).is_err());
+    }
 }
