@@ -13,7 +13,6 @@ pub(crate) fn table(glue: &GlueTable, pin: &PinnedConfig) -> CatalogTable {
         table: glue.table.clone(),
         location: format!("s3://{}/{}", pin.bucket, pin.prefix),
         columns: pin
-            .contract
             .file_columns()
             .into_iter()
             .map(|column| CatalogColumn {

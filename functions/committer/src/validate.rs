@@ -1,7 +1,7 @@
 //! Validation of a staged file against the outcome: size, entity tag, checksum, footer, schema, rows.
 
 use crc_fast::{CrcAlgorithm, Digest};
-use landfall_core::contract::Contract;
+use landfall_core::delivery::PinnedConfig;
 use landfall_core::error::PortError;
 use landfall_core::port::{Bucket, GetOutcome, ObjectBody as _, ObjectStore};
 use landfall_core::record::OutcomeFile;
@@ -29,7 +29,7 @@ pub(crate) async fn validate_file<S: ObjectStore>(
     store: &S,
     bucket: &Bucket,
     file: &OutcomeFile,
-    contract: &Contract,
+    pin: &PinnedConfig,
 ) -> Result<(), Invalid> {
     let differs = |what: String| Err(Invalid::Differs(what));
     let Some(head) = store.head(bucket, &file.temp_key).await? else {
@@ -56,8 +56,8 @@ pub(crate) async fn validate_file<S: ObjectStore>(
         return differs(format!("its footer claims {length} of {} bytes", file.bytes));
     }
     let footer = read_tail(store, bucket, file, length).await?;
-    let summary =
-        check_footer(&footer, file.bytes, contract).map_err(|error| Invalid::Differs(error.to_string()))?;
+    let summary = check_footer(&footer, file.bytes, &pin.file_columns())
+        .map_err(|error| Invalid::Differs(error.to_string()))?;
     if summary.rows != file.rows {
         return differs(format!("{} rows, the outcome names {}", summary.rows, file.rows));
     }

@@ -27,6 +27,9 @@ pub struct Layout {
     /// The size a row group is aimed at, in bytes of encoded data.
     #[serde(default = "default_row_group_bytes")]
     pub row_group_bytes: u64,
+    /// Whether a column whose values the path holds stays in the files.
+    #[serde(default, skip_serializing_if = "PartitionColumns::is_keep")]
+    pub partition_columns: PartitionColumns,
     /// The levels of the path, outermost first. None: all files stand side by side.
     #[serde(default, rename = "partition")]
     pub partitions: Vec<PartitionLevel>,
@@ -49,6 +52,23 @@ pub struct PartitionLevel {
     /// How the value is made of what the source gives.
     #[serde(default)]
     pub transform: PartitionTransform,
+}
+
+/// What happens to a column that a named level takes as it is (`identity`): the path holds its values as well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PartitionColumns {
+    /// It stays in the files, and the level has another name.
+    #[default]
+    Keep,
+    /// It is left out of the files and of the catalog's columns; the level may have its name, as Hive and Spark write it.
+    Drop,
+}
+
+impl PartitionColumns {
+    fn is_keep(&self) -> bool {
+        *self == Self::Keep
+    }
 }
 
 /// Where a partition value comes from.
@@ -120,6 +140,12 @@ impl Layout {
         self.partitions.iter().any(|level| level.source == PartitionSource::Column)
     }
 
+    /// Whether a column is left out of the files, as a level holds its values.
+    pub fn drops(&self, column: &str) -> bool {
+        let holds = |level: &PartitionLevel| level.replaces_column() && level.reads() == column;
+        self.partition_columns == PartitionColumns::Drop && self.partitions.iter().any(holds)
+    }
+
     /// Whether a catalog can hold files of this layout as a table: its partition columns are the levels, by name.
     pub fn is_tabular(&self) -> bool {
         self.partitions.iter().all(|level| level.name.is_some())
@@ -127,6 +153,13 @@ impl Layout {
 }
 
 impl PartitionLevel {
+    /// Whether the path says all that the column has, and by name.
+    pub(crate) fn replaces_column(&self) -> bool {
+        self.source == PartitionSource::Column
+            && self.transform == PartitionTransform::Identity
+            && self.name.is_some()
+    }
+
     /// What the level reads: a column, or the segment of that name of the staged key.
     pub fn reads(&self) -> &str {
         self.field.as_deref().or(self.name.as_deref()).unwrap_or_default()
@@ -148,6 +181,7 @@ impl Default for Layout {
             max_latency_seconds: default_max_latency_seconds(),
             close_grace_seconds: default_close_grace_seconds(),
             row_group_bytes: default_row_group_bytes(),
+            partition_columns: PartitionColumns::default(),
             partitions: Vec::new(),
         }
     }

@@ -61,8 +61,8 @@ impl CompiledContract {
         }
         Ok(Self {
             columns,
+            schema: Arc::new(arrow_schema(&contract.file_columns())),
             given: contract.file_columns().split_off(contract.columns.len()),
-            schema: Arc::new(arrow_schema(contract)),
             version: contract.version,
             on_violation: contract.on_violation,
             unknown_fields: contract.unknown_fields,
@@ -70,7 +70,7 @@ impl CompiledContract {
         })
     }
 
-    /// The schema of the files.
+    /// The schema of all columns, whether or not the layout has them in the files.
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
     }

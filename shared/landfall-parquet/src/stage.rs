@@ -31,6 +31,8 @@ pub(crate) struct Stage {
     records: StructNode,
     router: Router,
     files: Encoder,
+    /// The columns of the files, where they are not all.
+    kept: Option<Vec<usize>>,
     /// For each row that waits, its weight and partition.
     waiting: Vec<(u64, PartitionId)>,
     waiting_weight: u64,
@@ -50,7 +52,14 @@ impl Stage {
         let records = contract.empty_records();
         let given = Given::new(&spec.config.contract, spec.planned_at, &spec.job_id);
         let target = spec.config.layout.target_bytes;
-        let files = Files::new(spec, contract.schema(), contract.version)?;
+        let kept = kept(&spec, &contract);
+        let schema = match &kept {
+            Some(kept) => {
+                contract.schema().project(kept).map_err(|error| MergeError::Spec(error.to_string()))?.into()
+            }
+            None => contract.schema(),
+        };
+        let files = Files::new(spec, schema, contract.version)?;
         router.leave_room(files.longest_name());
         let slice_weight = (target / 32).clamp(4 * 1024, 4 * 1024 * 1024);
         Ok(Self {
@@ -62,6 +71,7 @@ impl Stage {
             router,
             files: Encoder::new(files, apart)?,
             contract,
+            kept,
             waiting: Vec::new(),
             waiting_weight: 0,
             partition_weights: BTreeMap::new(),
@@ -298,6 +308,12 @@ impl Stage {
             .records
             .finish_records(&self.contract.schema())
             .map_err(|error| MergeError::Write { seq: 0, message: error.to_string() })?;
+        let batch = match &self.kept {
+            Some(kept) => batch
+                .project(kept)
+                .map_err(|error| MergeError::Write { seq: 0, message: error.to_string() })?,
+            None => batch,
+        };
         for (partition, indices) in by_partition(&waiting) {
             let weights: Vec<u64>;
             let rows = match indices {
@@ -335,6 +351,14 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// The places of the columns that stand in the files, unless all do.
+fn kept(spec: &MergeSpec, contract: &CompiledContract) -> Option<Vec<usize>> {
+    let schema = contract.schema();
+    let columns = spec.config.file_columns();
+    (columns.len() < schema.fields().len())
+        .then(|| columns.iter().filter_map(|column| schema.index_of(&column.name).ok()).collect())
 }
 
 /// Where in the object a byte of a record stands. Only a record that is an element can have several lines.

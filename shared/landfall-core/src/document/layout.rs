@@ -9,8 +9,9 @@ use super::suggest::closest;
 use crate::data_type::DataType;
 use crate::file_name::FileNamePattern;
 use crate::layout::{
-    Layout, PartitionLevel, PartitionSource, PartitionTransform, default_close_grace_seconds,
-    default_file_name, default_max_latency_seconds, default_row_group_bytes, default_target_bytes,
+    Layout, PartitionColumns, PartitionLevel, PartitionSource, PartitionTransform,
+    default_close_grace_seconds, default_file_name, default_max_latency_seconds, default_row_group_bytes,
+    default_target_bytes,
 };
 
 /// Reads the section; levels are held against the contract's columns where those are known.
@@ -21,6 +22,7 @@ pub(super) fn read(mut section: Section<'_>, columns: Option<&[KnownColumn]>) ->
     let max_latency = section.number("max_latency_seconds", &rules::MAX_LATENCY_SECONDS);
     let close_grace = section.number("close_grace_seconds", &rules::CLOSE_GRACE_SECONDS);
     let row_group_bytes = section.number("row_group_bytes", &rules::ROW_GROUP_BYTES);
+    let partition_columns: Field<'_, PartitionColumns> = section.parsed("partition_columns");
     let list = section.sections("partition");
     section.finish();
 
@@ -33,7 +35,17 @@ pub(super) fn read(mut section: Section<'_>, columns: Option<&[KnownColumn]>) ->
     }
     let (names, levels): (Vec<_>, Vec<_>) =
         list.or_default()?.into_iter().map(|section| level(section, columns)).unzip();
-    names_are_unique(&names, columns.unwrap_or_default());
+    let dropped: Vec<&str> = levels
+        .iter()
+        .flatten()
+        .filter(|level| partition_columns.get() == Some(&PartitionColumns::Drop) && level.replaces_column())
+        .map(PartitionLevel::reads)
+        .collect();
+    names_are_unique(&names, columns.unwrap_or_default(), &dropped);
+    let stays = |column: &KnownColumn| column.name.as_deref().is_none_or(|name| !dropped.contains(&name));
+    if !dropped.is_empty() && columns.is_some_and(|columns| !columns.iter().any(stays)) {
+        partition_columns.refuse("no column would be left in the files");
+    }
 
     Some(Layout {
         compression: compression.or_default()?,
@@ -42,6 +54,7 @@ pub(super) fn read(mut section: Section<'_>, columns: Option<&[KnownColumn]>) ->
         max_latency_seconds: max_latency.or_else(default_max_latency_seconds)?,
         close_grace_seconds: close_grace.or_else(default_close_grace_seconds)?,
         row_group_bytes: row_group_bytes.or_else(default_row_group_bytes)?,
+        partition_columns: partition_columns.or_default()?,
         partitions: levels.into_iter().collect::<Option<Vec<PartitionLevel>>>()?,
     })
 }
@@ -162,8 +175,9 @@ fn fits(data_type: &DataType, transform: &Field<'_, PartitionTransform>) {
     }
 }
 
-/// A level's name is the name of a column of the table: it is unique among levels and columns, regardless of case.
-fn names_are_unique(levels: &[Field<'_, String>], columns: &[KnownColumn]) {
+/// A level's name is the name of a column of the table: it is unique among levels and columns, regardless of case. Columns
+/// that are left out of the files count no more.
+fn names_are_unique(levels: &[Field<'_, String>], columns: &[KnownColumn], dropped: &[&str]) {
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     for name in levels {
         let Some(text) = name.get() else { continue };
@@ -171,7 +185,10 @@ fn names_are_unique(levels: &[Field<'_, String>], columns: &[KnownColumn]) {
             name.refuse(format!("this name is taken by `{first}`"));
         }
         let same = |column: &&KnownColumn| {
-            column.name.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(text))
+            column
+                .name
+                .as_ref()
+                .is_some_and(|other| other.eq_ignore_ascii_case(text) && !dropped.contains(&other.as_str()))
         };
         if let Some(column) = columns.iter().find(same) {
             let other = column.name.as_deref().unwrap_or_default();

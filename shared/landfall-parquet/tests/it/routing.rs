@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use landfall_core::layout::{PartitionLevel, PartitionSource, PartitionTransform};
+use landfall_core::contract::Column;
+use landfall_core::layout::{PartitionColumns, PartitionLevel, PartitionSource, PartitionTransform};
 use landfall_core::record::KnownValue;
+use landfall_parquet::validate::{check_footer, footer_bytes};
 use landfall_parquet::{Flow, InputInfo, InputVerdict, Merge, MergeSpec, limits};
 use serde_json::{Value, json};
 
@@ -317,5 +319,31 @@ fn the_id_of_the_job_is_a_level_that_nobody_gives() {
         assert_eq!(found.keys().collect::<Vec<_>>(), [expected]);
         spec.partition = vec![Some(KnownValue { value: Some("other".into()) })];
         assert!(Merge::new(spec).is_err());
+    }
+}
+
+#[test]
+fn a_column_that_the_path_holds_can_be_left_out_of_the_files() {
+    let mut spec = routed(
+        &[("v", "string"), ("n", "int8"), ("w", "string")],
+        vec![level("v", "v", PartitionTransform::Identity)],
+    );
+    spec.config.layout.partition_columns = PartitionColumns::Drop;
+    let text =
+        "{\"v\":\"a\",\"n\":1,\"w\":\"x\"}\n{\"v\":\"b\",\"n\":2,\"w\":\"y\"}\n{\"v\":\"a\",\"n\":3}\n";
+    let found = directories(&spec, text);
+    assert_eq!(
+        found,
+        BTreeMap::from([
+            ("v=a".to_owned(), vec![json!({"n": 1, "w": "x"}), json!({"n": 3, "w": null})]),
+            ("v=b".to_owned(), vec![json!({"n": 2, "w": "y"})]),
+        ])
+    );
+    for file in merge(&spec, &[text.as_bytes()]).files {
+        let length = usize::try_from(footer_bytes(&file.bytes[file.bytes.len() - 8..]).unwrap()).unwrap();
+        let footer = &file.bytes[file.bytes.len() - length..];
+        let check = |columns: &[Column]| check_footer(footer, file.finished.bytes, columns);
+        assert!(check(&spec.config.file_columns()).is_ok());
+        assert!(check(&spec.config.contract.file_columns()).is_err());
     }
 }

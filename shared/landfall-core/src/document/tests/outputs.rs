@@ -29,7 +29,9 @@ fn a_level_without_a_name_is_a_folder_of_its_value() {
     );
     check_levels(
         "[[layout.partition]]\nname = \"No\"\nsource = \"arrival\"\ntransform = \"year\"\n",
-        &["26:8: layout.partition[0].name: expected 1 to 255 lower-case letters, digits and `_`, not beginning with a digit"],
+        &[
+            "26:8: layout.partition[0].name: expected 1 to 255 lower-case letters, digits and `_`, not beginning with a digit",
+        ],
     );
 }
 
@@ -60,4 +62,34 @@ fn a_table_needs_a_name_for_every_level() {
         ]
     );
     check_levels(&level("name = \"job\"\n"), &[]);
+}
+
+#[test]
+fn a_column_that_the_path_holds_may_be_dropped_and_give_the_level_its_name() {
+    let level = |name: &str, rest: &str| format!("[[layout.partition]]\n{name}source = \"column\"\n{rest}\n");
+    let drop = "partition_columns = \"drop\"\n";
+    let note = level("name = \"note\"\n", "field = \"note\"");
+    let read = layout(&format!("{drop}{note}"));
+    assert!(read.drops("note") && !read.drops("id"));
+    check_levels(
+        &note,
+        &["26:8: layout.partition[0].name: the contract has a column `note`: a table cannot have both"],
+    );
+    // Only a value as it is, under a name, says all that the column has.
+    for kept in
+        [level("", "field = \"note\""), level("name = \"d\"\n", "field = \"at\"\ntransform = \"date\"")]
+    {
+        let read = layout(&format!("{drop}{kept}"));
+        assert!(!read.drops("note") && !read.drops("at"), "{kept}");
+    }
+    check_levels(
+        &format!("{drop}{}", level("name = \"at\"\n", "field = \"at\"\ntransform = \"date\"")),
+        &["27:8: layout.partition[0].name: the contract has a column `at`: a table cannot have both"],
+    );
+    let all = ["id", "at", "note"]
+        .map(|column| level(&format!("name = \"{column}\"\n"), &format!("field = \"{column}\"")));
+    check_levels(
+        &format!("{drop}{}", all.concat()),
+        &["25:21: layout.partition_columns: no column would be left in the files"],
+    );
 }
