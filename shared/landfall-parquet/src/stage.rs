@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 use landfall_core::contract::{DuplicateKeys, UnknownFields, ViolationPolicy};
+use landfall_core::layout::FileFormat;
 
 use crate::column::StructNode;
 use crate::contract::CompiledContract;
@@ -50,7 +51,8 @@ impl Stage {
     pub(crate) fn new(spec: MergeSpec, contract: CompiledContract, apart: bool) -> Result<Self, MergeError> {
         let mut router = Router::new(&spec, &contract).map_err(MergeError::Spec)?;
         let records = contract.empty_records();
-        let given = Given::new(&spec.config.contract, spec.planned_at, &spec.job_id);
+        let given = Given::new(&spec.config.contract, spec.planned_at, &spec.job_id)
+            .with_text(spec.config.layout.format == FileFormat::Jsonl);
         let target = spec.config.layout.target_bytes;
         let kept = kept(&spec, &contract);
         let schema = match &kept {
@@ -356,6 +358,10 @@ impl Stage {
 /// The places of the columns that stand in the files, unless all do.
 fn kept(spec: &MergeSpec, contract: &CompiledContract) -> Option<Vec<usize>> {
     let schema = contract.schema();
+    if spec.config.layout.format == FileFormat::Jsonl {
+        // The text is the last column.
+        return Some(vec![schema.fields().len().saturating_sub(1)]);
+    }
     let columns = spec.config.file_columns();
     (columns.len() < schema.fields().len())
         .then(|| columns.iter().filter_map(|column| schema.index_of(&column.name).ok()).collect())

@@ -1,7 +1,7 @@
 //! Rules of what files look like and where they stand.
 
 use super::{check_levels, errors, parse};
-use crate::layout::{Layout, PartitionSource};
+use crate::layout::{Compression, Layout, PartitionSource};
 
 /// The base document with this layout.
 fn layout(rest: &str) -> Layout {
@@ -91,5 +91,95 @@ fn a_column_that_the_path_holds_may_be_dropped_and_give_the_level_its_name() {
     check_levels(
         &format!("{drop}{}", all.concat()),
         &["25:21: layout.partition_columns: no column would be left in the files"],
+    );
+}
+
+#[test]
+fn bloom_filters_and_sorting_are_of_columns_with_single_values() {
+    let read = layout("bloom_filters = [\"id\", \"note\"]\nsort_by = [\"at desc\", \"id\"]\n");
+    assert_eq!(read.bloom_filters, ["id", "note"]);
+    let keys: Vec<_> = read.sort_by.iter().map(|key| (key.column.as_str(), key.descending)).collect();
+    assert_eq!(keys, [("at", true), ("id", false)]);
+    check_levels(
+        "bloom_filters = [\"id\", \"id\", \"nope\"]\nsort_by = [\"at asc\"]\n",
+        &[
+            "25:17: layout.bloom_filters: a column stands twice",
+            "25:17: layout.bloom_filters: the contract has no such column; did you mean `note`?",
+            "26:11: layout.sort_by: expected the name of a column, with ` desc` behind it where the greatest value comes first",
+        ],
+    );
+    let of = |data_type: &str, line: &str| {
+        let column = format!("type = \"{data_type}\"\n");
+        errors(&super::changed(&[
+            ("type = \"string\"\n", &column),
+            ("[layout]\n", &format!("[layout]\n{line}\n")),
+        ]))
+    };
+    for data_type in ["json", "list<int8>", "struct<a: int8>", "map<string, int8>"] {
+        let filters = of(data_type, "bloom_filters = [\"note\"]");
+        assert_eq!(filters, ["25:17: layout.bloom_filters: a column of single values has a Bloom filter"]);
+        let sorted = of(data_type, "sort_by = [\"note\"]");
+        assert_eq!(sorted, ["25:11: layout.sort_by: rows are sorted by columns of single values"]);
+    }
+    for data_type in ["bool", "float64"] {
+        assert_eq!(of(data_type, "bloom_filters = [\"note\"]").len(), 1, "{data_type}");
+        assert_eq!(of(data_type, "sort_by = [\"note desc\"]"), [""; 0]);
+    }
+    check_levels(
+        "partition_columns = \"drop\"\nsort_by = [\"note\"]\n\
+         [[layout.partition]]\nname = \"note\"\nsource = \"column\"\nfield = \"note\"\n",
+        &["26:11: layout.sort_by: a column that `partition_columns` drops is not in the files"],
+    );
+}
+
+#[test]
+fn lines_have_a_name_and_a_compression_of_their_own() {
+    let read = layout("format = \"jsonl\"\n");
+    assert_eq!(
+        (read.compression, read.file_name.as_str()),
+        (Compression::Gzip, "{timestamp}-{hash}-{worker_id}")
+    );
+    assert_eq!((read.file_ending(), read.media_type()), (".jsonl.gz", "application/gzip"));
+    let of = |compression: &str| layout(&format!("format = \"jsonl\"\ncompression = \"{compression}\"\n"));
+    assert_eq!((of("zstd").file_ending(), of("none").file_ending()), (".jsonl.zst", ".jsonl"));
+    let parquet = layout("");
+    assert_eq!((parquet.file_ending(), parquet.compression), (".snappy.parquet", Compression::Snappy));
+    for compression in ["snappy", "lz4"] {
+        check_levels(
+            &format!("format = \"jsonl\"\ncompression = \"{compression}\"\n"),
+            &[
+                "26:15: layout.compression: JSON lines are compressed with `gzip` or `zstd`, or not at all: `none`",
+            ],
+        );
+    }
+}
+
+#[test]
+fn what_lines_cannot_carry_is_refused() {
+    check_levels(
+        &format!(
+            "format = \"jsonl\"\nrow_group_bytes = 65536\nbloom_filters = [\"id\"]\nsort_by = [\"id\"]\n\
+             partition_columns = \"keep\"\n{GLUE}"
+        ),
+        &[
+            "26:19: layout.row_group_bytes: this is of Parquet: JSON lines have no such thing",
+            "27:17: layout.bloom_filters: this is of Parquet: JSON lines have no such thing",
+            "28:11: layout.sort_by: this is of Parquet: JSON lines have no such thing",
+            "29:21: layout.partition_columns: JSON lines are delivered as they came: no member is dropped",
+            "30:1: catalog.glue: a Glue table is of Parquet files, and `layout.format` is another",
+        ],
+    );
+    let lines = ("[layout]\n", "[layout]\nformat = \"jsonl\"\n");
+    super::check(
+        &[("[contract]\nversion = 1\n", "[contract]\nversion = 1\non_violation = \"rescue\"\n"), lines],
+        &[
+            "26:10: layout.format: JSON lines are delivered as they came: there is no column for what `rescue` keeps",
+        ],
+    );
+    super::check(
+        &[lines, ("[layout]\n", "[contract.tracking]\n[layout]\n")],
+        &[
+            "26:10: layout.format: JSON lines are delivered as they came: there are no columns for `contract.tracking`",
+        ],
     );
 }
