@@ -30,6 +30,7 @@ mod multipart;
 mod notices;
 mod observed;
 mod ordered;
+mod outputs;
 mod overtaken;
 mod parquet_inputs;
 mod parquet_rows;

@@ -349,6 +349,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             generation: work.outcome.generation,
             job_id,
             schema_version: work.pin.contract.version,
+            media_type: work.pin.layout.media_type(),
             execution: self.execution,
             timeout_seconds: self.config.timeout_seconds,
         }

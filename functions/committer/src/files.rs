@@ -42,7 +42,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock + ?Sized> Committing<'_
             return Ok(());
         }
         self.in_time(work)?;
-        let invalid = match validate_file(store, bucket, file, &work.pin.contract).await {
+        let invalid = match validate_file(store, bucket, file, &work.pin).await {
             Ok(()) => return Ok(()),
             Err(Invalid::Port(source)) => return Err(at_client(work, source)),
             Err(invalid) => invalid,

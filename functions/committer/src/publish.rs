@@ -47,6 +47,8 @@ pub(crate) struct Publisher<'a, S, T> {
     pub job_id: &'a str,
     /// The contract's version.
     pub schema_version: u32,
+    /// The media type of the files.
+    pub media_type: &'static str,
     /// This invocation.
     pub execution: &'a str,
     /// The committer's timeout, in seconds.
@@ -340,7 +342,7 @@ impl<S: ObjectStore, T: ObjectStore> Publisher<'_, S, T> {
 
     fn attributes(&self, file: &OutcomeFile) -> ObjectAttributes {
         ObjectAttributes {
-            content_type: Some("application/vnd.apache.parquet".to_owned()),
+            content_type: Some(self.media_type.to_owned()),
             metadata: BTreeMap::from([
                 (DELIVERY_ID.to_owned(), self.delivery_id()),
                 (CHECKSUM.to_owned(), file.crc64nvme.clone()),

@@ -13,7 +13,6 @@ pub(crate) fn table(glue: &GlueTable, pin: &PinnedConfig) -> CatalogTable {
         table: glue.table.clone(),
         location: format!("s3://{}/{}", pin.bucket, pin.prefix),
         columns: pin
-            .contract
             .file_columns()
             .into_iter()
             .map(|column| CatalogColumn {
@@ -27,8 +26,10 @@ pub(crate) fn table(glue: &GlueTable, pin: &PinnedConfig) -> CatalogTable {
             .layout
             .partitions
             .iter()
-            .map(|level| CatalogColumn {
-                name: level.name.to_ascii_lowercase(),
+            // A layout with a level without a name has no table.
+            .filter_map(|level| level.name.as_deref())
+            .map(|name| CatalogColumn {
+                name: name.to_ascii_lowercase(),
                 // Athena prunes at the metastore only by columns of type string.
                 hive_type: "string".to_owned(),
                 comment: None,

@@ -1,10 +1,13 @@
-//! Validation of a staged file against the outcome: size, entity tag, checksum, footer, schema, rows.
+//! Validation of a staged file against the outcome: size, entity tag, checksum; of Parquet footer, schema and rows, of JSON lines
+//! every record counted.
 
 use crc_fast::{CrcAlgorithm, Digest};
-use landfall_core::contract::Contract;
+use landfall_core::delivery::PinnedConfig;
 use landfall_core::error::PortError;
+use landfall_core::layout::FileFormat;
 use landfall_core::port::{Bucket, GetOutcome, ObjectBody as _, ObjectStore};
 use landfall_core::record::OutcomeFile;
+use landfall_parquet::recount::Recount;
 use landfall_parquet::validate::{TAIL_BYTES, check_footer, footer_bytes};
 
 /// Why a staged file is not valid.
@@ -29,7 +32,7 @@ pub(crate) async fn validate_file<S: ObjectStore>(
     store: &S,
     bucket: &Bucket,
     file: &OutcomeFile,
-    contract: &Contract,
+    pin: &PinnedConfig,
 ) -> Result<(), Invalid> {
     let differs = |what: String| Err(Invalid::Differs(what));
     let Some(head) = store.head(bucket, &file.temp_key).await? else {
@@ -50,18 +53,53 @@ pub(crate) async fn validate_file<S: ObjectStore>(
         return differs(format!("checksum {}, the outcome names {}", hex(sum), file.crc64nvme));
     }
 
+    let rows = match pin.layout.format {
+        FileFormat::Parquet => rows_of_footer(store, bucket, file, pin).await?,
+        FileFormat::Jsonl => rows_of_lines(store, bucket, file, pin).await?,
+    };
+    if rows != file.rows {
+        return differs(format!("{rows} rows, the outcome names {}", file.rows));
+    }
+    Ok(())
+}
+
+/// The rows of a Parquet file, whose footer is checked.
+async fn rows_of_footer<S: ObjectStore>(
+    store: &S,
+    bucket: &Bucket,
+    file: &OutcomeFile,
+    pin: &PinnedConfig,
+) -> Result<u64, Invalid> {
     let tail = read_tail(store, bucket, file, TAIL_BYTES).await?;
     let length = footer_bytes(&tail).map_err(|error| Invalid::Differs(error.to_string()))?;
     if length > file.bytes {
-        return differs(format!("its footer claims {length} of {} bytes", file.bytes));
+        return Err(Invalid::Differs(format!("its footer claims {length} of {} bytes", file.bytes)));
     }
     let footer = read_tail(store, bucket, file, length).await?;
-    let summary =
-        check_footer(&footer, file.bytes, contract).map_err(|error| Invalid::Differs(error.to_string()))?;
-    if summary.rows != file.rows {
-        return differs(format!("{} rows, the outcome names {}", summary.rows, file.rows));
+    let summary = check_footer(&footer, file.bytes, &pin.file_columns())
+        .map_err(|error| Invalid::Differs(error.to_string()))?;
+    Ok(summary.rows)
+}
+
+/// The records of a file of JSON lines, which is decompressed to its end.
+async fn rows_of_lines<S: ObjectStore>(
+    store: &S,
+    bucket: &Bucket,
+    file: &OutcomeFile,
+    pin: &PinnedConfig,
+) -> Result<u64, Invalid> {
+    let differs = |error: landfall_parquet::recount::RecountError| Invalid::Differs(error.to_string());
+    let mut recount = Recount::new(pin.layout.compression).map_err(differs)?;
+    match store.get(bucket, &file.temp_key, Some(&file.etag), None).await? {
+        GetOutcome::Found(_, mut body) => {
+            while let Some(chunk) = body.chunk().await? {
+                recount.push(&chunk).map_err(differs)?;
+            }
+            recount.finish().map_err(differs)
+        }
+        GetOutcome::Absent => Err(Invalid::Gone),
+        GetOutcome::Changed => Err(Invalid::Differs("it changed while it was read".to_owned())),
     }
-    Ok(())
 }
 
 /// The CRC-64/NVME of an object, read whole.

@@ -122,6 +122,7 @@ pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
         execution,
         capabilities: delivery.destination.capabilities,
         kms_key_arn: access.kms_key_arn.clone(),
+        media_type: pin.layout.media_type(),
         part_bytes: if pin.layout.routes_by_record() { ROUTED_PART_BYTES } else { PART_BYTES },
     };
     let run = Run {

@@ -12,9 +12,6 @@ use landfall_core::port::{
 use landfall_core::record::OutcomeFile;
 use landfall_parquet::{FinishedFile, OutputEvent};
 
-/// The media type of Parquet (registered with IANA in 2024).
-const PARQUET: &str = "application/vnd.apache.parquet";
-
 /// Where and how files are staged.
 #[derive(Debug, Clone)]
 pub(crate) struct StagingTarget {
@@ -32,6 +29,8 @@ pub(crate) struct StagingTarget {
     pub capabilities: Capabilities,
     /// The KMS key, where one is configured.
     pub kms_key_arn: Option<String>,
+    /// The media type of the files.
+    pub media_type: &'static str,
     /// The size of a part, in bytes: at least 5 MiB.
     pub part_bytes: usize,
 }
@@ -99,7 +98,7 @@ impl<'a, S: ObjectStore> StagedFiles<'a, S> {
 
     fn attributes(&self) -> ObjectAttributes {
         ObjectAttributes {
-            content_type: Some(PARQUET.to_owned()),
+            content_type: Some(self.target.media_type.to_owned()),
             encryption: self.target.kms_key_arn.clone().map_or(Encryption::BucketDefault, Encryption::Kms),
             ..ObjectAttributes::default()
         }

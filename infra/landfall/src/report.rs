@@ -125,7 +125,7 @@ pub struct FileReport {
     pub rows: u64,
     /// CRC-64/NVME, 16 hex digits.
     pub crc64nvme: String,
-    /// Partition values by name; null for Hive's null.
+    /// Partition values by name; null for Hive's null. Levels without a name are not among them.
     pub partition: BTreeMap<String, Option<String>>,
 }
 
@@ -243,7 +243,7 @@ impl DeliveryReport {
                     partition: file
                         .partition
                         .iter()
-                        .map(|level| (level.name.clone(), level.value.clone()))
+                        .filter_map(|level| Some((level.name.clone()?, level.value.clone())))
                         .collect(),
                 })
                 .collect(),

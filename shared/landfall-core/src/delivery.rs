@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::Contract;
+use crate::contract::{Column, Contract};
 use crate::layout::Layout;
 
 /// One delivery document.
@@ -315,16 +315,26 @@ impl PinnedConfig {
         crate::hash::hex_of_json(self)
     }
 
+    /// The columns of the files: those of the contract, without what the layout leaves to the path.
+    pub fn file_columns(&self) -> Vec<Column> {
+        let mut columns = self.contract.file_columns();
+        columns.retain(|column| !self.layout.drops(&column.name));
+        columns
+    }
+
     /// The table that files of this configuration are registered in, `now` being the delivery as configured now. A table has
     /// one place and one form: files that stand elsewhere, or are cut otherwise, than the document says now belong into the
     /// table they were planned for, or they would make the new table what it must not be. Otherwise a corrected name holds at
     /// once, and so does a document that names no table any more.
+    ///
+    /// `None` as well for files whose layout no table can have: a document that names one now has another layout.
     pub fn table<'a>(&'a self, now: &'a Delivery) -> Option<&'a GlueTable> {
         let to = &now.destination;
         let as_now = (&self.bucket, &self.prefix) == (&to.bucket, &to.prefix)
             && self.contract == now.contract
-            && self.layout.partitions == now.layout.partitions;
-        let named = now.catalog.glue.as_ref()?;
+            && self.layout.partitions == now.layout.partitions
+            && self.layout.partition_columns == now.layout.partition_columns;
+        let named = now.catalog.glue.as_ref().filter(|_| self.layout.is_tabular())?;
         Some(self.glue.as_ref().filter(|_| !as_now).unwrap_or(named))
     }
 }

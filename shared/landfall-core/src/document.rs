@@ -13,6 +13,7 @@
 //! the destination, never reaches a log.
 
 mod bound;
+mod columns;
 mod contract;
 mod layout;
 mod rules;
@@ -34,6 +35,7 @@ use crate::delivery::{
     Capabilities, Catalogs, Delivery, DestinationConfig, GlueTable, Notify, NotifyQueue, Source,
     default_temp_prefix,
 };
+use crate::layout::{FileFormat, Layout};
 use crate::port::Purpose;
 use crate::session_policy::{SESSION_POLICY_LIMIT, session_policy};
 
@@ -207,8 +209,10 @@ fn read(mut root: Section<'_>) -> (Option<String>, Option<Delivery>) {
     let source = source_section.value().and_then(source);
     let (home, destination) = destination_section.value().map(destination).unwrap_or_default();
     let (contract, columns) = contract_section.value().map(contract::read).unwrap_or_default();
-    let layout = layout_section.value().and_then(|section| layout::read(section, columns.as_deref()));
-    let catalog = whole(catalog_section, catalog);
+    let layout = layout_section
+        .value()
+        .and_then(|section| layout::read(section, contract.as_ref(), columns.as_deref()));
+    let catalog = whole(catalog_section, |section| catalog(section, layout.as_ref()));
     let notify = whole(notify_section, |section| notify(section, &home));
 
     let known_id = id.get().cloned();
@@ -324,9 +328,18 @@ fn capabilities(mut section: Section<'_>) -> Option<Capabilities> {
     })
 }
 
-fn catalog(mut section: Section<'_>) -> Option<Catalogs> {
+fn catalog(mut section: Section<'_>, layout: Option<&Layout>) -> Option<Catalogs> {
     let glue_section = section.section("glue");
     section.finish();
+    if glue_section.is_present()
+        && let Some(layout) = layout.filter(|layout| !layout.is_tabular())
+    {
+        glue_section.refuse(if layout.format == FileFormat::Parquet {
+            "the partitions of a Glue table are columns: every `layout.partition` needs a `name`, or there is no table"
+        } else {
+            "a Glue table is of Parquet files, and `layout.format` is another"
+        });
+    }
     let Some(mut glue) = glue_section.optional()? else { return Some(Catalogs::default()) };
     let database = glue.text("database").required().check(|text| rules::GLUE_NAME.check(text));
     let table = glue.text("table").required().check(|text| rules::GLUE_NAME.check(text));

@@ -5,6 +5,7 @@
 //! | `part-{job_id}-{seq}` | `part-7f3a-00000` |
 //! | `{timestamp}_{uuid}` | `20260519T101500Z_0190f6c2-...` |
 //! | `{date}.{hash}` | `2026-05-19.9f86d081...` |
+//! | `{timestamp}-{hash}-{worker_id}` | `20260519T101500Z-9f86d081...-3a7bd3e2` |
 //!
 //! Files are never overwritten, so a pattern must tell any two files apart: by `{uuid}`, by `{hash}`, or by
 //! `{job_id}` together with `{seq}`. A name never begins with `_` or `.`: Hive, Spark and Athena skip such files.
@@ -34,6 +35,8 @@ pub struct FileNameValues<'a> {
     pub timestamp: Timestamp,
     /// `{job_id}`: the id of the intent.
     pub job_id: &'a str,
+    /// `{worker_id}`: a short id of the merge that writes the file, the same for all files of a job.
+    pub worker_id: &'a str,
     /// `{hash}`: a content hash that no other file of the delivery has.
     pub hash: &'a str,
 }
@@ -46,6 +49,7 @@ enum Variable {
     Timestamp,
     Date,
     JobId,
+    WorkerId,
     Hash,
 }
 
@@ -77,7 +81,7 @@ pub enum FileNameError {
     #[error("a file name must not begin with `_` or `.`: query engines skip such files")]
     Hidden,
     /// The ending is added by the layout.
-    #[error("a file name is written without its ending: `.parquet` is added")]
+    #[error("a file name is written without its ending: `.parquet` or `.jsonl` is added")]
     Ending,
     /// Two files could get one name.
     #[error(
@@ -86,7 +90,10 @@ pub enum FileNameError {
     NotUnique,
 }
 
-const KNOWN: &str = "there are {seq}, {uuid}, {timestamp}, {date}, {job_id} and {hash}";
+/// What the layout adds.
+const ENDINGS: [&str; 4] = [".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst"];
+
+const KNOWN: &str = "there are {seq}, {uuid}, {timestamp}, {date}, {job_id}, {worker_id} and {hash}";
 
 impl Variable {
     fn named(name: &str) -> Option<Self> {
@@ -96,6 +103,7 @@ impl Variable {
             "timestamp" => Self::Timestamp,
             "date" => Self::Date,
             "job_id" => Self::JobId,
+            "worker_id" => Self::WorkerId,
             "hash" => Self::Hash,
             _ => return None,
         })
@@ -108,6 +116,7 @@ impl Variable {
             Self::Timestamp => "timestamp",
             Self::Date => "date",
             Self::JobId => "job_id",
+            Self::WorkerId => "worker_id",
             Self::Hash => "hash",
         }
     }
@@ -129,7 +138,8 @@ impl FileNamePattern {
             return Err(FileNameError::Hidden);
         }
         let pattern = Self { parts: parts(text)? };
-        if text.to_ascii_lowercase().ends_with(".parquet") {
+        let lower = text.to_ascii_lowercase();
+        if ENDINGS.iter().any(|ending| lower.ends_with(ending)) {
             return Err(FileNameError::Ending);
         }
         if pattern.is_unique() { Ok(pattern) } else { Err(FileNameError::NotUnique) }
@@ -146,6 +156,7 @@ impl FileNamePattern {
                 Part::Variable(Variable::Timestamp) => utc(values.timestamp, "%Y%m%dT%H%M%SZ"),
                 Part::Variable(Variable::Date) => utc(values.timestamp, "%Y-%m-%d"),
                 Part::Variable(Variable::JobId) => values.job_id.to_owned(),
+                Part::Variable(Variable::WorkerId) => values.worker_id.to_owned(),
                 Part::Variable(Variable::Hash) => values.hash.to_owned(),
             })
             .collect()
@@ -202,6 +213,8 @@ impl fmt::Display for FileNamePattern {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn values() -> FileNameValues<'static> {
@@ -210,6 +223,7 @@ mod tests {
             uuid: "0190f6c2",
             timestamp: "2026-05-19T10:15:00Z".parse().unwrap(),
             job_id: "j1",
+            worker_id: "w1",
             hash: "9f86",
         }
     }
@@ -221,6 +235,7 @@ mod tests {
             ("{timestamp}_{uuid}", "20260519T101500Z_0190f6c2"),
             ("{date}.{hash}", "2026-05-19.9f86"),
             ("{uuid}{uuid}", "0190f6c20190f6c2"),
+            ("{timestamp}-{hash}-{worker_id}", "20260519T101500Z-9f86-w1"),
         ] {
             let parsed = FileNamePattern::parse(pattern).expect(pattern);
             assert_eq!(parsed.render(&values()), name);
@@ -242,6 +257,7 @@ mod tests {
             ("{seq}", FileNameError::NotUnique),
             ("{job_id}", FileNameError::NotUnique),
             ("{date}-{timestamp}-{seq}", FileNameError::NotUnique),
+            ("{worker_id}-{seq}", FileNameError::NotUnique),
             ("a/{uuid}", FileNameError::Character('/')),
             ("dt={uuid}", FileNameError::Character('=')),
             ("{uuid", FileNameError::Brace),
@@ -250,9 +266,59 @@ mod tests {
             ("_{uuid}", FileNameError::Hidden),
             (".{uuid}", FileNameError::Hidden),
             ("{uuid}.parquet", FileNameError::Ending),
+            ("{uuid}.jsonl.GZ", FileNameError::Ending),
             (&"{uuid}".repeat(30), FileNameError::TooLong),
         ] {
             assert_eq!(FileNamePattern::parse(pattern), Err(error), "{pattern}");
+        }
+    }
+
+    /// The name of a file of a job, its variables as the engine makes them: of one length each, but for the number.
+    fn name_of(pattern: &FileNamePattern, job: u32, seq: u32) -> String {
+        let of_job = crate::hash::hex(format!("job {job}").as_bytes());
+        let of_file = crate::hash::hex(format!("file {job} {seq}").as_bytes());
+        pattern.render(&FileNameValues {
+            seq,
+            uuid: of_file.get(..32).unwrap(),
+            // Jobs that are planned at the same time are the ones to be told apart.
+            timestamp: "2026-05-19T10:15:00Z".parse().unwrap(),
+            job_id: of_job.get(..20).unwrap(),
+            worker_id: of_job.get(20..28).unwrap(),
+            hash: of_file.get(32..52).unwrap(),
+        })
+    }
+
+    fn piece() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("{seq}".to_owned()),
+            Just("{uuid}".to_owned()),
+            Just("{timestamp}".to_owned()),
+            Just("{date}".to_owned()),
+            Just("{job_id}".to_owned()),
+            Just("{worker_id}".to_owned()),
+            Just("{hash}".to_owned()),
+            "[0-9a-z._-]{0,3}",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn an_accepted_pattern_gives_each_file_of_each_job_a_name_of_its_own(
+            pieces in proptest::collection::vec(piece(), 1..8),
+            jobs in proptest::collection::btree_set(0_u32..1_000, 1..4),
+            seqs in proptest::collection::btree_set(
+                prop_oneof![0_u32..20, 99_990_u32..100_010, 999_990_u32..1_000_010, any::<u32>()],
+                1..6,
+            ),
+        ) {
+            let text = pieces.concat();
+            let Ok(pattern) = FileNamePattern::parse(&text) else { return Ok(()) };
+            let files = jobs.iter().flat_map(|job| seqs.iter().map(move |seq| (*job, *seq)));
+            let names: std::collections::BTreeSet<String> =
+                files.map(|(job, seq)| name_of(&pattern, job, seq)).collect();
+            prop_assert_eq!(names.len(), jobs.len() * seqs.len(), "{}", text);
         }
     }
 }

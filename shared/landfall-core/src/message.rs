@@ -257,7 +257,7 @@ pub struct NoticeFile {
     pub rows: u64,
     /// CRC-64/NVME of the whole file, 16 hex digits.
     pub crc64nvme: String,
-    /// Partition values by name; null for Hive's null.
+    /// Partition values by name; null for Hive's null. Levels without a name are not among them: the URI has their values.
     pub partition: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -279,7 +279,7 @@ impl Notice {
                 partition: file
                     .partition
                     .iter()
-                    .map(|level| (level.name.clone(), level.value.clone().into()))
+                    .filter_map(|level| Some((level.name.clone()?, level.value.clone().into())))
                     .collect(),
             })
             .collect();

@@ -1,17 +1,23 @@
-//! Hive partition paths: `name=value/name=value/`, escaped so that a value can never leave its segment.
+//! Partition paths: `name=value/name=value/` as Hive has them, or values alone, escaped so that a value can never leave its
+//! segment, and no two values share one.
 //!
-//! | value | segment |
-//! |---|---|
-//! | `2026-05-19` | `dt=2026-05-19` |
-//! | `US/East` | `region=US%2FEast` |
-//! | `a=b` | `k=a%3Db` |
-//! | `..` | `k=%2E%2E` |
-//! | empty, null, or `__HIVE_DEFAULT_PARTITION__` | `k=__HIVE_DEFAULT_PARTITION__` |
+//! | value | segment | without a name |
+//! |---|---|---|
+//! | `2026-05-19` | `dt=2026-05-19` | `2026-05-19` |
+//! | `US/East` | `region=US%2FEast` | `US%2FEast` |
+//! | `a=b` | `k=a%3Db` | `a%3Db` |
+//! | `..` | `k=%2E%2E` | `%2E%2E` |
+//! | `_x`, `.x` | `k=_x`, `k=.x` | `%5Fx`, `%2Ex`: query engines skip folders that begin so |
+//! | empty, null, or `__HIVE_DEFAULT_PARTITION__` | `k=__HIVE_DEFAULT_PARTITION__` | `(null)` |
 
 use serde::{Deserialize, Serialize};
 
 /// How Hive writes a null in a path.
 pub const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// How a null stands in a path without a name. Hive's text would be a folder that query engines skip; this one no value has,
+/// as its brackets are escaped in values.
+pub const PLAIN_NULL: &str = "(null)";
 
 /// Whether a text is null as a partition value: nothing in a path tells it from null. Hive reads both back as null.
 pub fn is_null(value: &str) -> bool {
@@ -21,8 +27,9 @@ pub fn is_null(value: &str) -> bool {
 /// One level of a partition: a name and its value; `None` is null, and so are the texts of [`is_null`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PartitionValue {
-    /// The partition column's name.
-    pub name: String,
+    /// The partition column's name; none where the value stands alone in the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The value before escaping.
     pub value: Option<String>,
 }
@@ -44,13 +51,17 @@ pub fn escape(value: &str) -> String {
         if is_plain(byte) && !dots_only {
             out.push(char::from(byte));
         } else {
-            out.push('%');
-            for nibble in [byte >> 4, byte & 15] {
-                out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase());
-            }
+            push_encoded(&mut out, byte);
         }
     }
     out
+}
+
+fn push_encoded(out: &mut String, byte: u8) {
+    out.push('%');
+    for nibble in [byte >> 4, byte & 15] {
+        out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase());
+    }
 }
 
 /// Undoes [`escape`]; `None` when the text is not valid percent-encoded UTF-8.
@@ -73,17 +84,33 @@ pub fn unescape(segment: &str) -> Option<String> {
 pub fn path(partition: &[PartitionValue]) -> String {
     let mut out = String::new();
     for level in partition {
-        out.push_str(&level.name);
-        out.push('=');
-        out.push_str(&path_value(level));
+        out.push_str(&segment(level.name.as_deref(), level.value.as_deref()));
         out.push('/');
     }
     out
 }
 
-/// The escaped value of one level as it stands in a path.
-fn path_value(level: &PartitionValue) -> String {
-    level.value.as_deref().filter(|value| !is_null(value)).map_or_else(|| HIVE_NULL.to_owned(), escape)
+/// One level as it stands in a path, without a slash.
+pub fn segment(name: Option<&str>, value: Option<&str>) -> String {
+    let value = value.filter(|value| !is_null(value));
+    match name {
+        Some(name) => format!("{name}={}", value.map_or_else(|| HIVE_NULL.to_owned(), escape)),
+        None => value.map_or_else(|| PLAIN_NULL.to_owned(), plain),
+    }
+}
+
+/// A value that stands alone: visible to every query engine.
+fn plain(value: &str) -> String {
+    let escaped = escape(value);
+    match escaped.strip_prefix(['_', '.']) {
+        Some(rest) => {
+            let mut out = String::with_capacity(escaped.len() + 2);
+            push_encoded(&mut out, escaped.bytes().next().unwrap_or_default());
+            out.push_str(rest);
+            out
+        }
+        None => escaped,
+    }
 }
 
 /// The values as a catalog holds them: unescaped, with Hive's text for null.
@@ -128,10 +155,47 @@ mod tests {
 
     #[test]
     fn null_and_empty_share_hives_name() {
-        let level = |value: Option<&str>| PartitionValue { name: "k".into(), value: value.map(Into::into) };
+        let level = |name: Option<&str>, value: Option<&str>| PartitionValue {
+            name: name.map(Into::into),
+            value: value.map(Into::into),
+        };
         for null in [None, Some(""), Some(HIVE_NULL)] {
-            assert_eq!(path(&[level(null)]), "k=__HIVE_DEFAULT_PARTITION__/");
-            assert_eq!(catalog_values(&[level(null)]), [HIVE_NULL]);
+            assert_eq!(path(&[level(Some("k"), null)]), "k=__HIVE_DEFAULT_PARTITION__/");
+            assert_eq!(catalog_values(&[level(Some("k"), null)]), [HIVE_NULL]);
+            assert_eq!(path(&[level(None, null), level(None, Some("19"))]), "(null)/19/");
+        }
+    }
+
+    #[test]
+    fn a_value_without_a_name_is_a_folder_that_nobody_skips() {
+        for (value, expected) in [
+            ("2026", "2026"),
+            ("_x", "%5Fx"),
+            (".x", "%2Ex"),
+            ("..", "%2E%2E"),
+            ("(null)", "%28null%29"),
+            ("dt=1", "dt%3D1"),
+            ("a/b", "a%2Fb"),
+            ("a_b.c", "a_b.c"),
+        ] {
+            assert_eq!(segment(None, Some(value)), expected);
+            assert_eq!(unescape(expected).as_deref(), Some(value));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_two_values_share_a_segment(
+            left in proptest::option::of("[a_.(/=%é ]{0,4}"),
+            right in proptest::option::of("[a_.(/=%é ]{0,4}"),
+        ) {
+            let of = |value: &Option<String>| value.clone().filter(|value| !is_null(value));
+            for name in [None, Some("k")] {
+                let same = segment(name, left.as_deref()) == segment(name, right.as_deref());
+                proptest::prop_assert_eq!(same, of(&left) == of(&right));
+            }
+            let alone = segment(None, left.as_deref());
+            proptest::prop_assert!(!alone.starts_with(['_', '.']) && !alone.contains(['/', '=']) && !alone.is_empty());
         }
     }
 

@@ -95,7 +95,7 @@ pub struct Intent {
     /// Why it was flushed.
     pub reason: FlushReason,
     /// Values of the partition levels known before reading (arrival, key): one entry per level of the layout,
-    /// absent where the value comes from the record.
+    /// absent where the value comes from the record or is the id of the job.
     pub partition: Vec<Option<KnownValue>>,
     /// How many of the inputs are predicted to fill the target; the rest are a reserve
     /// ([`crate::plan::Ratios::reserve`]).

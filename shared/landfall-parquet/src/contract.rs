@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use landfall_core::contract::{Column, Contract, DuplicateKeys, TimeFormat, UnknownFields, ViolationPolicy};
 use landfall_core::data_type::DataType;
 
 use crate::column::{Field, Node, StructNode};
 use crate::rules::Rules;
 use crate::schema::arrow_schema;
+
+/// The column of a record's text. No column of a contract has this name.
+const TEXT: &str = "";
 
 /// A contract that cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,8 +64,8 @@ impl CompiledContract {
         }
         Ok(Self {
             columns,
+            schema: Arc::new(arrow_schema(&contract.file_columns())),
             given: contract.file_columns().split_off(contract.columns.len()),
-            schema: Arc::new(arrow_schema(contract)),
             version: contract.version,
             on_violation: contract.on_violation,
             unknown_fields: contract.unknown_fields,
@@ -70,7 +73,17 @@ impl CompiledContract {
         })
     }
 
-    /// The schema of the files.
+    /// With the text of each record in one more column behind the others: what files of JSON lines are made of.
+    pub(crate) fn with_text(mut self) -> Self {
+        let text = Column { nullable: false, ..Column::new(TEXT, DataType::String) };
+        let field = arrow_schema(std::slice::from_ref(&text));
+        let fields = self.schema.fields().iter().chain(field.fields()).cloned();
+        self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        self.given.push(text);
+        self
+    }
+
+    /// The schema of all columns, whether or not the layout has them in the files.
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
     }

@@ -23,7 +23,7 @@ const WAITING: usize = 1;
 const GROWTH: u64 = 2;
 
 enum Command {
-    Write(PartitionId, Partition, RecordBatch),
+    Write(PartitionId, Partition, RecordBatch, u64),
     Boundary,
     Finish,
 }
@@ -44,7 +44,7 @@ struct Answer {
 
 fn carry_out(files: &mut Files, command: Command) -> Answer {
     let outcome = match command {
-        Command::Write(id, values, rows) => files.write(id, &values, &rows),
+        Command::Write(id, values, rows, weight) => files.write(id, &values, &rows, weight),
         Command::Boundary => files.boundary(),
         Command::Finish => files.finish(),
     };
@@ -138,7 +138,7 @@ impl Encoder {
         weight: u64,
     ) -> Result<(), MergeError> {
         self.sent = self.sent.saturating_add(weight);
-        self.send(Command::Write(id, values.clone(), rows))
+        self.send(Command::Write(id, values.clone(), rows, weight))
     }
 
     /// An input ends here: files at or past the target end.

@@ -1,69 +1,18 @@
-//! Open Parquet files: rows in, bytes out, cut by size.
+//! Open files: rows in, bytes out, cut by size.
 
 use std::collections::BTreeMap;
-use std::io;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, Digest};
-use landfall_core::delivery::ENGINE_FORMAT;
 use landfall_core::file_name::{FileNamePattern, FileNameValues};
-use landfall_core::layout::Compression;
 use landfall_core::partition::{self, Partition};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use sha2::{Digest as _, Sha256};
 
-use crate::dictionary::{leaf_paths, unrepeated};
 use crate::limits;
 use crate::output::{FileOpened, FinishedFile, OutputEvent};
 use crate::route::PartitionId;
 use crate::spec::{MergeError, MergeSpec};
-
-/// Output is handed over in pieces of about this size.
-const PIECE_BYTES: usize = 1024 * 1024;
-
-/// Where a Parquet writer writes to: pieces that wait for the caller, and the checksum of all of them.
-struct Pieces {
-    waiting: Vec<u8>,
-    done: Vec<Bytes>,
-    crc: Digest,
-    bytes: u64,
-}
-
-impl Pieces {
-    fn new() -> Self {
-        Self { waiting: Vec::new(), done: Vec::new(), crc: Digest::new(CrcAlgorithm::Crc64Nvme), bytes: 0 }
-    }
-
-    fn cut(&mut self) {
-        if !self.waiting.is_empty() {
-            let piece = std::mem::take(&mut self.waiting);
-            self.crc.update(&piece);
-            self.bytes += piece.len() as u64;
-            self.done.push(Bytes::from(piece));
-        }
-    }
-}
-
-impl io::Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.waiting.extend_from_slice(bytes);
-        if self.waiting.len() >= PIECE_BYTES {
-            self.cut();
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::writer::{Format, Learnt, WriteFailed, Writer};
 
 /// One open file.
 struct OpenFile {
@@ -71,7 +20,7 @@ struct OpenFile {
     partition: PartitionId,
     values: Partition,
     relative_key: String,
-    writer: ArrowWriter<Pieces>,
+    writer: Box<dyn Writer>,
     rows: u64,
     /// The file's size as it stands, its unfinished row group estimated.
     size: u64,
@@ -79,31 +28,12 @@ struct OpenFile {
     used: u64,
 }
 
-/// How the estimates of row groups compared with what was then written: the writer counts dictionaries and its newest
-/// pages uncompressed. Learnt from the row stream, so that it is the same in every run.
-#[derive(Debug, Clone, Copy)]
-struct Learnt {
-    estimated: u64,
-    written: u64,
-}
-
-impl Learnt {
-    fn apply(self, estimate: u64) -> u64 {
-        let exact = u128::from(estimate) * u128::from(self.written) / u128::from(self.estimated.max(1));
-        u64::try_from(exact).unwrap_or(u64::MAX)
-    }
-}
-
 impl OpenFile {
-    fn in_progress(&self) -> u64 {
-        self.writer.in_progress_size() as u64
-    }
-
     fn measure(&mut self, learnt: Learnt) {
-        self.size = self.writer.bytes_written() as u64 + learnt.apply(self.in_progress());
+        self.size = self.writer.written() + learnt.apply(self.writer.in_progress());
     }
 
-    /// Whether the file has reached `limit`. Only an estimate says so at first: then the row group ends, which makes the
+    /// Whether the file has reached `limit`. Only an estimate says so at first: then the group ends, which makes the
     /// size exact, and the file goes on unless it is there but for a 64th.
     fn reached(&mut self, limit: u64, learnt: &mut Learnt) -> Result<bool, MergeError> {
         if self.size < limit {
@@ -114,29 +44,24 @@ impl OpenFile {
         Ok(self.size.saturating_add(limit / 64) >= limit)
     }
 
-    /// Ends the row group.
+    /// Ends the group.
     fn flush(&mut self, learnt: &mut Learnt) -> Result<(), MergeError> {
-        let (estimate, before) = (self.in_progress(), self.writer.bytes_written());
+        let (estimate, before) = (self.writer.in_progress(), self.writer.written());
         self.writer.flush().map_err(|error| failed(self.seq, &error))?;
-        learnt.estimated += estimate;
-        learnt.written += (self.writer.bytes_written() - before) as u64;
+        learnt.add(estimate, self.writer.written().saturating_sub(before));
         Ok(())
     }
 }
 
 /// All files of a merge.
 pub(crate) struct Files {
-    schema: SchemaRef,
-    properties: WriterProperties,
-    /// The leaf columns, in the order of the file.
-    leaves: Vec<ColumnPath>,
+    format: Format,
     names: FileNamePattern,
-    compression: Compression,
+    ending: &'static str,
     job_id: String,
     intent_hash: String,
     planned_at: jiff::Timestamp,
     target: u64,
-    row_group_bytes: u64,
     open: BTreeMap<u32, OpenFile>,
     opened: u32,
     finished: u32,
@@ -158,31 +83,28 @@ impl std::fmt::Debug for Files {
 
 impl Files {
     pub(crate) fn new(spec: MergeSpec, schema: SchemaRef, version: u32) -> Result<Self, MergeError> {
-        let properties = properties(&spec, version)?;
+        let format =
+            Format::new(&spec, schema, version).map_err(|error| MergeError::Spec(error.to_string()))?;
         let layout = spec.config.layout;
         let names =
             FileNamePattern::parse(&layout.file_name).map_err(|error| MergeError::Spec(error.to_string()))?;
         if layout.target_bytes == 0 || layout.row_group_bytes == 0 {
             return Err(MergeError::Spec("target size and row group size must be above 0".to_owned()));
         }
-        let leaves = leaf_paths(&schema).map_err(|error| MergeError::Spec(error.to_string()))?;
         Ok(Self {
-            schema,
-            properties,
-            leaves,
+            format,
             names,
-            compression: layout.compression,
+            ending: layout.file_ending(),
             job_id: spec.job_id,
             intent_hash: spec.intent_hash,
             planned_at: spec.planned_at,
             target: layout.target_bytes,
-            row_group_bytes: layout.row_group_bytes,
             open: BTreeMap::new(),
             opened: 0,
             finished: 0,
             finished_bytes: 0,
             clock: 0,
-            learnt: Learnt { estimated: 1, written: 1 },
+            learnt: Learnt::new(),
             events: Vec::new(),
         })
     }
@@ -216,31 +138,32 @@ impl Files {
         self.open.iter().find(|(_, file)| file.partition == partition).map(|(seq, _)| *seq)
     }
 
-    /// Appends rows to the file of a partition, opening and ending files as the cutting rule says.
+    /// Appends rows of a weight to the file of a partition, opening and ending files as the cutting rule says.
     pub(crate) fn write(
         &mut self,
         id: PartitionId,
         values: &Partition,
         rows: &RecordBatch,
+        weight: u64,
     ) -> Result<(), MergeError> {
         let seq = match self.find(id) {
             Some(seq) => seq,
             None => self.begin(id, values, rows)?,
         };
         self.clock += 1;
-        let (clock, row_group_bytes, hard_end) = (self.clock, self.row_group_bytes, self.hard_end());
+        let (clock, hard_end) = (self.clock, self.hard_end());
         let Some(file) = self.open.get_mut(&seq) else {
             return Err(MergeError::Order("write to a closed file"));
         };
         file.used = clock;
-        file.writer.write(rows).map_err(|error| failed(seq, &error))?;
+        file.writer.write(rows, weight).map_err(|error| failed(seq, &error))?;
         file.rows += rows.num_rows() as u64;
-        if file.in_progress() >= row_group_bytes {
+        if file.writer.group_is_full(self.learnt) {
             file.flush(&mut self.learnt)?;
         }
         file.measure(self.learnt);
         let full = file.reached(hard_end, &mut self.learnt)?;
-        if full { self.end(seq) } else { self.bound_row_groups() }
+        if full { self.end(seq) } else { self.bound_groups() }
     }
 
     /// An input ends here: files at or past the target end.
@@ -271,9 +194,7 @@ impl Files {
         let seq = self.opened;
         self.opened += 1;
         let relative_key = format!("{}{}", partition::path(values), self.name(seq));
-        let writer =
-            ArrowWriter::try_new_with_options(Pieces::new(), self.schema.clone(), self.options(rows))
-                .map_err(|error| failed(seq, &error))?;
+        let writer = self.format.open(rows).map_err(|error| failed(seq, &error))?;
         self.events.push(OutputEvent::Opened(FileOpened {
             seq,
             partition: values.clone(),
@@ -293,18 +214,6 @@ impl Files {
         Ok(seq)
     }
 
-    /// How a file that begins with these rows is written.
-    fn options(&self, rows: &RecordBatch) -> ArrowWriterOptions {
-        let mut properties = self.properties.clone().into_builder();
-        for path in unrepeated(rows).into_iter().filter_map(|leaf| self.leaves.get(leaf)) {
-            properties = properties.set_column_dictionary_enabled(path.clone(), false);
-        }
-        ArrowWriterOptions::new()
-            .with_properties(properties.build())
-            // The Parquet schema says all there is to say; arrow's own copy would only lengthen every footer.
-            .with_skip_arrow_metadata(true)
-    }
-
     /// The length of the longest name a file can have: all variables but the number have one length within a job.
     pub(crate) fn longest_name(&self) -> usize {
         self.name(u32::MAX).len()
@@ -315,29 +224,32 @@ impl Files {
         let digest = |purpose: &str| Sha256::digest(format!("{}/{purpose}/{seq}", self.intent_hash));
         let uuid = uuid(&digest("uuid"));
         let hash = hex(&digest("hash"), 10);
+        // One merge writes all files of a job: what Permutive calls a worker.
+        let worker_id = hex(&Sha256::digest(format!("{}/worker", self.intent_hash)), 4);
         let values = FileNameValues {
             seq,
             uuid: &uuid,
             timestamp: self.planned_at,
             job_id: &self.job_id,
+            worker_id: &worker_id,
             hash: &hash,
         };
-        format!("{}{}", self.names.render(&values), self.compression.file_ending())
+        format!("{}{}", self.names.render(&values), self.ending)
     }
 
     fn end(&mut self, seq: u32) -> Result<(), MergeError> {
         let Some(mut file) = self.open.remove(&seq) else { return Ok(()) };
         file.writer.finish().map_err(|error| failed(seq, &error))?;
         drain(&mut file, &mut self.events);
-        let pieces = file.writer.inner();
+        let (bytes, crc64nvme) = file.writer.sum();
         let finished = FinishedFile {
             index: self.finished,
             seq: file.seq,
             partition: file.values,
             relative_key: file.relative_key,
             rows: file.rows,
-            bytes: pieces.bytes,
-            crc64nvme: pieces.crc.finalize(),
+            bytes,
+            crc64nvme,
         };
         self.finished += 1;
         self.finished_bytes += finished.bytes;
@@ -345,10 +257,10 @@ impl Files {
         Ok(())
     }
 
-    /// Ends row groups until all unfinished ones together are within their bound, and hands over what is written.
-    fn bound_row_groups(&mut self) -> Result<(), MergeError> {
+    /// Ends groups until all unfinished ones together are within their bound, and hands over what is written.
+    fn bound_groups(&mut self) -> Result<(), MergeError> {
         loop {
-            let sizes = self.open.iter().map(|(seq, file)| (*seq, file.in_progress()));
+            let sizes = self.open.iter().map(|(seq, file)| (*seq, file.writer.in_progress()));
             if self.open.len() < 2
                 || sizes.clone().map(|(_, size)| size).sum::<u64>() <= limits::OPEN_ROW_GROUP_BYTES
             {
@@ -367,49 +279,14 @@ impl Files {
     }
 }
 
-/// Hands over the pieces of a file that are complete; all of them when the writer has ended.
+/// Hands over the pieces of a file that are complete; all of them when it has ended.
 fn drain(file: &mut OpenFile, events: &mut Vec<OutputEvent>) {
     let seq = file.seq;
-    let ended = file.writer.in_progress_rows() == 0;
-    let pieces = file.writer.inner_mut();
-    if ended {
-        pieces.cut();
-    }
-    events.extend(pieces.done.drain(..).map(|bytes| OutputEvent::Bytes { seq, bytes }));
+    events.extend(file.writer.take().into_iter().map(|bytes| OutputEvent::Bytes { seq, bytes }));
 }
 
-fn failed(seq: u32, error: &parquet::errors::ParquetError) -> MergeError {
+fn failed(seq: u32, error: &WriteFailed) -> MergeError {
     MergeError::Write { seq, message: error.to_string() }
-}
-
-fn properties(spec: &MergeSpec, version: u32) -> Result<WriterProperties, MergeError> {
-    let level = |error: parquet::errors::ParquetError| MergeError::Spec(error.to_string());
-    let codec = match spec.config.layout.compression {
-        Compression::Snappy => Codec::SNAPPY,
-        Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(3).map_err(level)?),
-        Compression::Gzip => Codec::GZIP(GzipLevel::try_new(6).map_err(level)?),
-        Compression::Lz4 => Codec::LZ4_RAW,
-        Compression::None => Codec::UNCOMPRESSED,
-    };
-    let note = |key: &str, value: String| KeyValue::new(format!("landfall.{key}"), value);
-    Ok(WriterProperties::builder()
-        .set_created_by(created_by())
-        .set_compression(codec)
-        .set_dictionary_enabled(true)
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_key_value_metadata(Some(vec![
-            note("delivery", spec.config.delivery.clone()),
-            note("job_id", spec.job_id.clone()),
-            note("intent", spec.intent_hash.clone()),
-            note("schema_version", version.to_string()),
-        ]))
-        .build())
-}
-
-/// What every file says it was created by. Readers ask this for defects of known writers, and parquet-java distrusts the
-/// statistics of a file whose text has not this form.
-pub(crate) fn created_by() -> String {
-    format!("landfall version {ENGINE_FORMAT} (build engine-{ENGINE_FORMAT})")
 }
 
 fn hex(bytes: &[u8], count: usize) -> String {
@@ -432,18 +309,4 @@ fn uuid(digest: &[u8]) -> String {
         text.push_str(&hex(&[byte], 1));
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_writer_is_named_as_parquet_java_reads_it() {
-        // `VersionParser.FORMAT` of parquet-java: application, version, build.
-        let format = r"\A(.*?)\s+version\s*(?:([^(]*?)\s*(?:\(\s*build\s*([^)]*?)\s*\))?)?\z";
-        let created_by = super::created_by();
-        let found = regex::Regex::new(format).unwrap().captures(&created_by).expect("it is read");
-        let parts: Vec<&str> =
-            found.iter().skip(1).map(|part| part.map_or("", |part| part.as_str())).collect();
-        assert_eq!(parts, ["landfall", "2", "engine-2"]);
-    }
 }

@@ -1,4 +1,5 @@
-//! The columns that landfall fills itself, behind those of the contract: what was rescued, and the tracking columns.
+//! The columns that landfall fills itself, behind those of the contract: what was rescued, the tracking columns, and where files
+//! are JSON lines the text of the record.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +17,8 @@ pub(crate) struct Given {
     /// Whether one column keeps what was rescued.
     rescued: bool,
     tracking: Option<Tracked>,
+    /// Whether one column keeps the text of the record.
+    text: bool,
 }
 
 #[derive(Debug)]
@@ -38,12 +41,23 @@ impl Given {
             key: tracking.key.iter().filter_map(place).collect(),
             deleted: tracking.deleted.as_ref().and_then(place),
         });
-        Self { rescued: contract.on_violation == ViolationPolicy::Rescue, tracking }
+        Self { rescued: contract.on_violation == ViolationPolicy::Rescue, tracking, text: false }
     }
 
-    /// Whether [`Given::fill`] asks for the text of a record: it is what a record without a key is told by.
+    /// The same with the text of each record, where the files are made of it.
+    pub(crate) fn with_text(self, text: bool) -> Self {
+        Self { text, ..self }
+    }
+
+    /// Whether [`Given::fill`] asks for the text of a record: it is what a record without a key is told by, and what files of
+    /// lines are made of.
     pub(crate) fn wants_text(&self) -> bool {
-        self.tracking.as_ref().is_some_and(|tracking| tracking.key.is_empty())
+        self.text || self.tracking.as_ref().is_some_and(|tracking| tracking.key.is_empty())
+    }
+
+    /// What a record weighs more for its text being kept.
+    pub(crate) fn text_bytes(&self, text: &[u8]) -> u64 {
+        if self.text { text.len() as u64 + 1 } else { 0 }
     }
 
     /// Fills the given columns of the record that was just read into the others. `rescued` is the inside of a JSON object,
@@ -65,6 +79,12 @@ impl Given {
                 other => other.push_null(),
             }
         }
+        if self.text
+            && let Some(Node::Text(texts)) = given.next_back()
+        {
+            push_line(text, &mut texts.bytes);
+            texts.close();
+        }
         let (Some(tracking), Some(id)) = (&self.tracking, id) else { return };
         // In the order of `landfall_core::contract::Tracking::columns`.
         for (index, node) in given.enumerate() {
@@ -85,6 +105,13 @@ impl Given {
             }
         }
     }
+}
+
+/// The text of a record as one line. Within a record that was checked, line breaks stand between values only, and are white
+/// space like any other: a string has them escaped.
+fn push_line(text: &[u8], line: &mut Vec<u8>) {
+    let blank = |byte: &u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };
+    line.extend(text.trim_ascii().iter().map(blank));
 }
 
 impl Tracked {

@@ -1,4 +1,4 @@
-//! The merge engine of landfall: staged bytes in, checked Parquet bytes out. No AWS, no async, no clock, no file system.
+//! The merge engine of landfall: staged bytes in, checked Parquet bytes or JSON lines out. No AWS, no async, no clock, no file system.
 //!
 //! A [`Merge`] is fed with the bytes of one input after another. It tells by content whether they are Parquet, or text plain
 //! or in gzip or zstd; takes them apart into records (rows, lines, or the elements of one JSON array), checks each record whole
@@ -15,7 +15,7 @@
 //! ordered stream of rows decide where a file is cut. The same inputs give the same bytes, however they are sliced, and whether or not a
 //! second thread encodes ([`Merge::with_encoding_thread`]).
 //!
-//! [`validate`] is the other half: the committer's check of a staged file from its footer.
+//! [`validate`] is the other half: the committer's check of a staged file from its footer; [`recount`] that of a file of lines.
 
 #![allow(
     clippy::unnecessary_box_returns,
@@ -25,7 +25,6 @@
 mod column;
 mod contract;
 mod decode;
-mod dictionary;
 mod document;
 mod elements;
 mod encode;
@@ -44,6 +43,7 @@ mod number;
 mod output;
 mod read;
 mod records;
+pub mod recount;
 mod route;
 mod rules;
 mod schema;
@@ -54,6 +54,7 @@ pub mod stages;
 mod time;
 mod token;
 pub mod validate;
+mod writer;
 
 pub use contract::{CompiledContract, ContractError};
 pub use decode::{Unpacked, Unpacker};

@@ -85,5 +85,18 @@ pub const OPEN_FILES: usize = 64;
 /// Encoded bytes that the unfinished row groups of all open files may hold together. Beyond it the largest of them ends.
 pub const OPEN_ROW_GROUP_BYTES: u64 = 128 * MIB;
 
+/// The weight of the rows of one row group that wait to be sorted. They wait as they were read, with their keys beside them.
+pub const SORTED_BYTES: u64 = 128 * MIB;
+
+/// The chance that a Bloom filter takes a value to be there that is not.
+pub const BLOOM_FPP: f64 = 0.01;
+
+/// The distinct values of a row group that a Bloom filter has room for at first; it is folded to what they take. As many as a
+/// row group has rows: 2 MiB.
+pub const DISTINCT: u64 = 1024 * 1024;
+
+/// The same where the record decides, and [`OPEN_FILES`] files are open: 256 KiB each.
+pub const ROUTED_DISTINCT: u64 = 128 * 1024;
+
 /// The longest header of a gzip member, in bytes (its name and comment have no limit of their own).
 pub const GZIP_HEADER_BYTES: usize = 256 * 1024;

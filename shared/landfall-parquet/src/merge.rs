@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use landfall_core::layout::FileFormat;
+
 use crate::contract::CompiledContract;
 use crate::decode::{Decoder, Sink, Unpacked, Whole};
 use crate::fault::{InputVerdict, Position, Quarantine, QuarantineReason, RejectedRow};
@@ -82,6 +84,10 @@ impl Merge {
 
     fn begin(spec: MergeSpec, apart: bool) -> Result<Self, MergeError> {
         let contract = CompiledContract::new(&spec.config.contract)?;
+        let contract = match spec.config.layout.format {
+            FileFormat::Parquet => contract,
+            FileFormat::Jsonl => contract.with_text(),
+        };
         let stage = Stage::new(spec, contract, apart)?;
         Ok(Self {
             stage,

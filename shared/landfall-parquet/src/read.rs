@@ -88,7 +88,8 @@ impl RecordReader {
         cursor.end()?;
         self.given.fill(records, &self.context.rescued, line, number);
         let lists = self.context.keys.spent();
-        Ok(self.record_bytes.saturating_add(lists).saturating_add(line.len() as u64))
+        let text = self.given.text_bytes(line).saturating_add(line.len() as u64);
+        Ok(self.record_bytes.saturating_add(lists).saturating_add(text))
     }
 
     /// What a refused line is refused for: a line that is not JSON is that, whatever else is wrong with it; and where the

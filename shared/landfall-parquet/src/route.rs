@@ -3,6 +3,7 @@
 //! | level | value |
 //! |---|---|
 //! | known in advance (arrival, key) | from the intent |
+//! | job | the id of the job |
 //! | column, `identity` | the value as text, a timestamp as `YYYY-MM-DD HH:MM:SS`; Hive's texts for null are null |
 //! | column, `year` `month` `day` `date` | of a date or timestamp, UTC |
 //! | column, `hour` | of a timestamp, UTC |
@@ -34,7 +35,7 @@ enum Source {
 
 #[derive(Debug)]
 struct Level {
-    name: String,
+    name: Option<String>,
     source: Source,
 }
 
@@ -93,21 +94,24 @@ impl Router {
             let source = match (level.source, known) {
                 (PartitionSource::Column, None) => column(level, contract)?,
                 (PartitionSource::Arrival | PartitionSource::Key, Some(known)) => {
-                    let segment = segment_bytes(&level.name, known.value.as_deref());
-                    known_bytes += segment + 1;
-                    known_too_long |= segment > limits::PARTITION_SEGMENT_BYTES;
                     Source::Known(known.value.clone())
                 }
-                (PartitionSource::Column, Some(_)) => {
+                (PartitionSource::Job, None) => Source::Known(Some(spec.job_id.clone())),
+                (PartitionSource::Column | PartitionSource::Job, Some(_)) => {
                     return Err(format!(
-                        "a value is given for partition level `{}`, which the record decides",
-                        level.name
+                        "a value is given for partition level `{}`, which is not known in advance",
+                        level.label()
                     ));
                 }
                 (PartitionSource::Arrival | PartitionSource::Key, None) => {
-                    return Err(format!("no value is given for partition level `{}`", level.name));
+                    return Err(format!("no value is given for partition level `{}`", level.label()));
                 }
             };
+            if let Source::Known(value) = &source {
+                let segment = segment_bytes(level.name.as_deref(), value.as_deref());
+                known_bytes += segment + 1;
+                known_too_long |= segment > limits::PARTITION_SEGMENT_BYTES;
+            }
             levels.push(Level { name: level.name.clone(), source });
         }
         Ok(Self {
@@ -234,7 +238,7 @@ impl Router {
                     };
                     let segment = value
                         .as_ref()
-                        .map_or(usize::MAX, |value| segment_bytes(&level.name, value.as_deref()));
+                        .map_or(usize::MAX, |value| segment_bytes(level.name.as_deref(), value.as_deref()));
                     key_bytes = key_bytes.saturating_add(segment).saturating_add(1);
                     if segment > limits::PARTITION_SEGMENT_BYTES || key_bytes > limits::KEY_BYTES {
                         let detail = "the partition value makes too long a key";
@@ -258,16 +262,15 @@ impl Router {
 }
 
 /// The length of a level's segment of the path, without its slash.
-fn segment_bytes(name: &str, value: Option<&str>) -> usize {
-    let value = value.filter(|value| !partition::is_null(value));
-    name.len() + 1 + value.map_or(partition::HIVE_NULL.len(), |value| partition::escape(value).len())
+fn segment_bytes(name: Option<&str>, value: Option<&str>) -> usize {
+    partition::segment(name, value).len()
 }
 
 /// A level whose value comes from a column: the transform must fit the type.
 fn column(level: &PartitionLevel, contract: &CompiledContract) -> Result<Source, String> {
-    let name = level.field.as_deref().unwrap_or(&level.name);
+    let name = level.reads();
     let (index, data_type) = contract.column(name).ok_or_else(|| {
-        format!("partition level `{}` reads column `{name}`, which the contract does not have", level.name)
+        format!("partition level `{}` reads column `{name}`, which the contract does not have", level.label())
     })?;
     let fits = match level.transform {
         PartitionTransform::Identity => !matches!(
@@ -291,7 +294,8 @@ fn column(level: &PartitionLevel, contract: &CompiledContract) -> Result<Source,
     if fits {
         Ok(Source::Column { index, transform: level.transform })
     } else {
-        Err(format!("partition level `{}` cannot be made of column `{name}` of type {data_type}", level.name))
+        let label = level.label();
+        Err(format!("partition level `{label}` cannot be made of column `{name}` of type {data_type}"))
     }
 }
 

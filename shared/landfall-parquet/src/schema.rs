@@ -1,16 +1,15 @@
-//! The arrow schema of a contract, and with it the Parquet schema of its files.
+//! The arrow schema of columns, and with it the Parquet schema of their files.
 
 use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, Fields, Schema, TimeUnit as ArrowUnit};
-use landfall_core::contract::Contract;
+use landfall_core::contract::Column;
 use landfall_core::data_type::{DataType, TimeUnit};
 
-/// The arrow schema of a contract: the columns of its files in their order. Lists and maps get the names of the Parquet format
+/// The arrow schema of the columns of a file, in their order. Lists and maps get the names of the Parquet format
 /// (`list.element`, `key_value.key`, `key_value.value`), `json` is text, instants are UTC.
-pub fn arrow_schema(contract: &Contract) -> Schema {
-    let fields: Vec<Field> = contract
-        .file_columns()
+pub fn arrow_schema(columns: &[Column]) -> Schema {
+    let fields: Vec<Field> = columns
         .iter()
         .map(|column| Field::new(&column.name, arrow_type(&column.data_type), column.nullable))
         .collect();

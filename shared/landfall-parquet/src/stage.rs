@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 use landfall_core::contract::{DuplicateKeys, UnknownFields, ViolationPolicy};
+use landfall_core::layout::FileFormat;
 
 use crate::column::StructNode;
 use crate::contract::CompiledContract;
@@ -35,6 +36,8 @@ pub(crate) struct Stage {
     records: StructNode,
     router: Router,
     files: Encoder,
+    /// The columns of the files, where they are not all.
+    kept: Option<Vec<usize>>,
     /// For each row that waits, its weight and partition.
     waiting: Vec<(u64, PartitionId)>,
     waiting_weight: u64,
@@ -52,9 +55,17 @@ impl Stage {
     pub(crate) fn new(spec: MergeSpec, contract: CompiledContract, apart: bool) -> Result<Self, MergeError> {
         let mut router = Router::new(&spec, &contract).map_err(MergeError::Spec)?;
         let records = contract.empty_records();
-        let given = Given::new(&spec.config.contract, spec.planned_at, &spec.job_id);
+        let given = Given::new(&spec.config.contract, spec.planned_at, &spec.job_id)
+            .with_text(spec.config.layout.format == FileFormat::Jsonl);
         let target = spec.config.layout.target_bytes;
-        let files = Files::new(spec, contract.schema(), contract.version)?;
+        let kept = kept(&spec, &contract);
+        let schema = match &kept {
+            Some(kept) => {
+                contract.schema().project(kept).map_err(|error| MergeError::Spec(error.to_string()))?.into()
+            }
+            None => contract.schema(),
+        };
+        let files = Files::new(spec, schema, contract.version)?;
         router.leave_room(files.longest_name());
         let slice_weight = slice_weight(target, records.slot_bytes());
         Ok(Self {
@@ -66,6 +77,7 @@ impl Stage {
             router,
             files: Encoder::new(files, apart)?,
             contract,
+            kept,
             waiting: Vec::new(),
             waiting_weight: 0,
             partition_weights: BTreeMap::new(),
@@ -302,6 +314,12 @@ impl Stage {
             .records
             .finish_records(&self.contract.schema())
             .map_err(|error| MergeError::Write { seq: 0, message: error.to_string() })?;
+        let batch = match &self.kept {
+            Some(kept) => batch
+                .project(kept)
+                .map_err(|error| MergeError::Write { seq: 0, message: error.to_string() })?,
+            None => batch,
+        };
         for (partition, indices) in by_partition(&waiting) {
             let weights: Vec<u64>;
             let rows = match indices {
@@ -348,6 +366,18 @@ impl Stage {
 fn slice_weight(target: u64, record_bytes: u64) -> u64 {
     let rows = record_bytes.saturating_mul(SLICE_ROWS).min(WIDE_SLICE_BYTES).min(target / 8);
     (target / 32).clamp(4 * 1024, 4 * 1024 * 1024).max(rows)
+}
+
+/// The places of the columns that stand in the files, unless all do.
+fn kept(spec: &MergeSpec, contract: &CompiledContract) -> Option<Vec<usize>> {
+    let schema = contract.schema();
+    if spec.config.layout.format == FileFormat::Jsonl {
+        // The text is the last column.
+        return Some(vec![schema.fields().len().saturating_sub(1)]);
+    }
+    let columns = spec.config.file_columns();
+    (columns.len() < schema.fields().len())
+        .then(|| columns.iter().filter_map(|column| schema.index_of(&column.name).ok()).collect())
 }
 
 /// Where in the object a byte of a record stands. Only a record that is an element can have several lines.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use landfall_core::contract::Contract;
+use landfall_core::contract::Column;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::SchemaDescriptor;
@@ -70,7 +70,7 @@ pub fn footer_bytes(last_eight: &[u8]) -> Result<u64, ValidateError> {
     Ok(total)
 }
 
-/// Checks the footer of a file, the last [`footer_bytes`] bytes of it, against the contract.
+/// Checks the footer of a file, the last [`footer_bytes`] bytes of it, against the columns it must have.
 ///
 /// # Errors
 /// When the footer cannot be read, its schema is not exactly the contract's, its row groups do not add up, or a column
@@ -78,7 +78,7 @@ pub fn footer_bytes(last_eight: &[u8]) -> Result<u64, ValidateError> {
 pub fn check_footer(
     footer: &[u8],
     file_bytes: u64,
-    contract: &Contract,
+    columns: &[Column],
 ) -> Result<FooterSummary, ValidateError> {
     let (metadata, tail) = footer
         .split_at_checked(footer.len().saturating_sub(8))
@@ -93,7 +93,7 @@ pub fn check_footer(
     }
     let data_end = file_bytes - wanted;
     let expected = ArrowSchemaConverter::new()
-        .convert(&arrow_schema(contract))
+        .convert(&arrow_schema(columns))
         .map_err(|error| ValidateError::Schema(error.to_string()))?;
     check_shape(metadata, expected.root_schema()).map_err(|what| match what {
         Misshapen::Form(what) => ValidateError::Footer(what.to_owned()),

@@ -15,13 +15,14 @@ pub fn key_encoding(data: &[u8]) {
         event_key(line);
         state_key(line);
         let value = (line != "null").then(|| line.to_owned());
-        levels.push(PartitionValue { name: format!("level_{index}"), value });
+        levels.push(PartitionValue { name: Some(format!("level_{index}")), value });
     }
     let path = partition::path(&levels);
     assert_eq!(path.matches('/').count(), levels.len(), "a value adds no level");
     for level in &levels {
         let expected = level.value.clone().filter(|value| !partition::is_null(value));
-        assert_eq!(partition::value_in_key(&format!("{path}file"), &level.name), Some(expected));
+        let name = level.name.as_deref().expect("each has a name");
+        assert_eq!(partition::value_in_key(&format!("{path}file"), name), Some(expected));
     }
     // Of a path that others made, a value is found or not.
     partition::value_in_key(&text, "level_0");

@@ -102,7 +102,7 @@ fn partitions_of_the_key_are_those_of_the_staged_key() {
     let mut by_key = delivery("sales");
     by_key.source.prefix = "acme/region=eu/".into();
     let level = |name: &str| PartitionLevel {
-        name: name.into(),
+        name: Some(name.into()),
         source: PartitionSource::Key,
         field: None,
         transform: PartitionTransform::Identity,

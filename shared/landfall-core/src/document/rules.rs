@@ -27,6 +27,9 @@ pub(super) const CLOSE_GRACE_SECONDS: RangeInclusive<u32> = 0..=86_400;
 /// 64 KiB to 1 GiB.
 pub(super) const ROW_GROUP_BYTES: RangeInclusive<u64> = 65_536..=1_073_741_824;
 
+/// The most columns with a Bloom filter: each takes memory for every open file.
+pub(super) const BLOOM_FILTERS: usize = 8;
+
 /// A pattern a text must match, in the syntax that `regex` and JSON Schema share.
 #[derive(Debug)]
 pub(super) struct TextRule {

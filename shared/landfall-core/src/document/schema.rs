@@ -57,6 +57,7 @@ fn constraints() -> Vec<(&'static str, &'static str, Map<String, Value>)> {
         ("Layout", "max_latency_seconds", range((*seconds.start()).into(), (*seconds.end()).into())),
         ("Layout", "close_grace_seconds", range((*grace.start()).into(), (*grace.end()).into())),
         ("Layout", "row_group_bytes", range(*rules::ROW_GROUP_BYTES.start(), *rules::ROW_GROUP_BYTES.end())),
+        ("Layout", "bloom_filters", json!({ "uniqueItems": true, "maxItems": rules::BLOOM_FILTERS })),
         ("PartitionLevel", "name", pattern(&rules::LEVEL_NAME)),
     ]
     .into_iter()

@@ -6,6 +6,7 @@ use super::*;
 use crate::layout::{Layout, PartitionTransform};
 
 mod columns_and_levels;
+mod outputs;
 
 const PRODUCTS: &str = include_str!("../../../../docs/examples/product-catalogue.toml");
 const CLICKS: &str = include_str!("../../../../docs/examples/click-events.toml");
@@ -122,7 +123,7 @@ fn all_errors_of_all_sections_are_reported_at_once() {
             "23:1: contract.column[2].nulable: unknown key; did you mean `nullable`?",
             "26:13: layout.file_name: a file name needs `{uuid}` or `{hash}`, or `{job_id}` together with `{seq}`: \
              files are never overwritten",
-            "28:10: layout.partition[0].source: expected one of `column`, `arrival`, `key`",
+            "28:10: layout.partition[0].source: expected one of `column`, `arrival`, `key`, `job`",
             "29:8: layout.partition[0].name: the contract has a column `at`: a table cannot have both",
         ],
     );

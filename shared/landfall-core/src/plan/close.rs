@@ -78,7 +78,7 @@ fn key_end(layout: &Layout, partition: &[Option<KnownValue>]) -> Option<Timestam
         .filter_map(|(level, known)| Some((level, known.as_ref()?.value.as_deref()?)))
         .collect();
     let number = |name: &str| {
-        let (_, value) = values.iter().find(|(level, _)| segment(level).eq_ignore_ascii_case(name))?;
+        let (_, value) = values.iter().find(|(level, _)| level.reads().eq_ignore_ascii_case(name))?;
         digits(value)
     };
     let (unit, date) = if let Some(date) = values.iter().find_map(|(_, value)| date(value)) {
@@ -99,11 +99,6 @@ fn key_end(layout: &Layout, partition: &[Option<KnownValue>]) -> Option<Timestam
         }
         _ => end_of(unit, date.at(0, 0, 0, 0)),
     }
-}
-
-/// The name of the segment of the key that a level reads.
-pub(super) fn segment(level: &PartitionLevel) -> &str {
-    level.field.as_deref().unwrap_or(&level.name)
 }
 
 /// A number of up to four digits.
@@ -139,25 +134,19 @@ fn end_of(unit: Unit, time: DateTime) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::Compression;
 
     fn layout(levels: &[(&str, PartitionSource, PartitionTransform)]) -> Layout {
         Layout {
-            compression: Compression::default(),
-            file_name: String::new(),
-            target_bytes: 1,
-            max_latency_seconds: 1,
-            close_grace_seconds: 300,
-            row_group_bytes: 1,
             partitions: levels
                 .iter()
                 .map(|(name, source, transform)| PartitionLevel {
-                    name: (*name).to_owned(),
+                    name: Some((*name).to_owned()),
                     source: *source,
                     field: None,
                     transform: *transform,
                 })
                 .collect(),
+            ..Layout::default()
         }
     }
 

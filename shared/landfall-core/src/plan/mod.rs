@@ -110,7 +110,8 @@ pub fn known_partition(layout: &Layout, object: &ListedObject) -> Vec<Option<Kno
         .partitions
         .iter()
         .map(|level| match level.source {
-            PartitionSource::Column => None,
+            // The id of the job comes from the intent.
+            PartitionSource::Column | PartitionSource::Job => None,
             PartitionSource::Arrival => {
                 Some(KnownValue { value: time_value(level.transform, object.last_modified) })
             }
@@ -120,7 +121,7 @@ pub fn known_partition(layout: &Layout, object: &ListedObject) -> Vec<Option<Kno
 }
 
 fn key_value(level: &PartitionLevel, key: &str) -> Option<String> {
-    value_in_key(key, close::segment(level)).flatten()
+    value_in_key(key, level.reads()).flatten()
 }
 
 /// The value of a time-derived level, UTC; `None` for a transform that needs another source.

@@ -301,7 +301,7 @@ impl Inbound {
         let of_job = rows.next_number();
         stage.row(rows, |records: &mut StructNode, given: &Given| {
             tools.budget.clear();
-            let mut read = || -> Result<(), Unread> {
+            let mut read = || -> Result<u64, Unread> {
                 let mut rescue = plan.rescued.as_ref().map(|_| Rescue::new(&opened.root)).transpose()?;
                 assemble::members(records, &plan.members, sources, row, tools, rescue.as_mut())?;
                 if let (Some(rescue), Some(places)) = (&mut rescue, &plan.rescued) {
@@ -310,10 +310,10 @@ impl Inbound {
                 let wanted = given.wants_text().then(|| text::row(&opened.root, source, row, usize::MAX));
                 let text = wanted.transpose()?.unwrap_or_default();
                 given.fill(records, rescue.as_ref().map_or(&[], Rescue::kept), &text, of_job);
-                Ok(())
+                Ok(given.text_bytes(&text))
             };
             match read() {
-                Ok(()) => Ok(Ok(record_bytes.saturating_add(tools.budget.spent()))),
+                Ok(text) => Ok(Ok(record_bytes.saturating_add(tools.budget.spent()).saturating_add(text))),
                 Err(Unread::Row(fault)) => Ok(Err(fault)),
                 Err(Unread::Object(refused)) => Err(refused.at(Some(number))),
             }

@@ -13,7 +13,7 @@ use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
 use landfall_core::contract::{Column, Contract, DuplicateKeys, UnknownFields, ViolationPolicy};
 use landfall_core::delivery::PinnedConfig;
-use landfall_core::layout::{Compression, Layout, PartitionLevel, PartitionSource, PartitionTransform};
+use landfall_core::layout::{Layout, PartitionLevel, PartitionSource, PartitionTransform};
 use landfall_parquet::{
     FinishedFile, Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OutputEvent, RejectedRow,
     Unpacker,
@@ -51,15 +51,7 @@ pub(crate) fn spec(contract: Contract) -> MergeSpec {
             temp_prefix: "_tmp/clicks/".into(),
             contract,
             glue: None,
-            layout: Layout {
-                compression: Compression::Snappy,
-                file_name: "part-{job_id}-{seq}".into(),
-                target_bytes: 128 * 1024 * 1024,
-                max_latency_seconds: 300,
-                close_grace_seconds: 300,
-                row_group_bytes: 32 * 1024 * 1024,
-                partitions: Vec::new(),
-            },
+            layout: Layout::default(),
         },
         job_id: "job1".into(),
         intent_hash: "ab".repeat(32),
@@ -71,7 +63,7 @@ pub(crate) fn spec(contract: Contract) -> MergeSpec {
 /// A level that reads a column of the record.
 pub(crate) fn level(name: &str, field: &str, transform: PartitionTransform) -> PartitionLevel {
     PartitionLevel {
-        name: name.into(),
+        name: Some(name.into()),
         source: PartitionSource::Column,
         field: Some(field.into()),
         transform,
@@ -91,6 +83,13 @@ pub(crate) struct Run {
 pub(crate) struct File {
     pub(crate) finished: FinishedFile,
     pub(crate) bytes: Bytes,
+}
+
+impl File {
+    /// What its name ends with.
+    pub(crate) fn ending(&self) -> &str {
+        self.finished.relative_key.rsplit('.').next().unwrap_or_default()
+    }
 }
 
 impl Run {
@@ -195,7 +194,12 @@ pub(crate) fn files(events: Vec<OutputEvent>) -> Vec<File> {
     }
     assert!(open.is_empty(), "every opened file is finished");
     for file in &files {
-        assert_eq!(file.finished.rows, rows(&file.bytes).len() as u64);
+        let found = if file.ending() == "parquet" {
+            rows(&file.bytes).len()
+        } else {
+            crate::lines::text(file).lines().count()
+        };
+        assert_eq!(file.finished.rows, found as u64);
     }
     files
 }

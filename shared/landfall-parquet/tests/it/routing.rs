@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use landfall_core::layout::{PartitionLevel, PartitionSource, PartitionTransform};
+use landfall_core::contract::Column;
+use landfall_core::layout::{PartitionColumns, PartitionLevel, PartitionSource, PartitionTransform};
 use landfall_core::record::KnownValue;
+use landfall_parquet::validate::{check_footer, footer_bytes};
 use landfall_parquet::{Flow, InputInfo, InputVerdict, Merge, MergeSpec, limits};
 use serde_json::{Value, json};
 
@@ -95,7 +97,7 @@ fn empty_and_null_share_a_file_but_keep_their_values() {
 #[test]
 fn known_levels_stand_beside_those_of_the_record() {
     let known = PartitionLevel {
-        name: "region".into(),
+        name: Some("region".into()),
         source: PartitionSource::Key,
         field: None,
         transform: PartitionTransform::Identity,
@@ -156,7 +158,7 @@ fn a_segment_is_as_long_as_a_file_system_takes() {
 /// Two levels of the record and one known in advance, and the bytes of their names and signs.
 fn three_levels(known: Option<&str>) -> (MergeSpec, usize) {
     let key = PartitionLevel {
-        name: "k".into(),
+        name: Some("k".into()),
         source: PartitionSource::Key,
         field: None,
         transform: PartitionTransform::Identity,
@@ -284,4 +286,64 @@ fn a_merge_stops_before_an_input_could_exceed_its_partitions() {
     assert_eq!(verdicts[3], InputVerdict::Merged { rows: size as u64, rejected: 0 });
     assert!(merge.should_stop());
     merge.finish().unwrap();
+}
+
+#[test]
+fn a_level_without_a_name_is_a_folder_of_its_value() {
+    let plain = |transform| PartitionLevel { name: None, ..level("", "d", transform) };
+    let levels = vec![
+        plain(PartitionTransform::Year),
+        plain(PartitionTransform::Month),
+        PartitionLevel { name: None, ..level("", "v", PartitionTransform::Identity) },
+    ];
+    let spec = routed(&[("d", "date"), ("v", "string")], levels);
+    let found = directories(
+        &spec,
+        "{\"d\":\"2026-05-19\",\"v\":\"_a\"}\n{\"d\":\"2026-05-20\",\"v\":\"_a\"}\n{\"d\":null,\"v\":\"\"}\n",
+    );
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["(null)/(null)/(null)", "2026/05/%5Fa"]);
+}
+
+#[test]
+fn the_id_of_the_job_is_a_level_that_nobody_gives() {
+    let job = |name: Option<&str>| PartitionLevel {
+        name: name.map(Into::into),
+        source: PartitionSource::Job,
+        field: None,
+        transform: PartitionTransform::Identity,
+    };
+    for (name, expected) in [(None, "job1"), (Some("sync_id"), "sync_id=job1")] {
+        let mut spec = routed(&[("v", "string")], vec![job(name)]);
+        spec.partition = vec![None];
+        let found = directories(&spec, "{\"v\":\"a\"}\n");
+        assert_eq!(found.keys().collect::<Vec<_>>(), [expected]);
+        spec.partition = vec![Some(KnownValue { value: Some("other".into()) })];
+        assert!(Merge::new(spec).is_err());
+    }
+}
+
+#[test]
+fn a_column_that_the_path_holds_can_be_left_out_of_the_files() {
+    let mut spec = routed(
+        &[("v", "string"), ("n", "int8"), ("w", "string")],
+        vec![level("v", "v", PartitionTransform::Identity)],
+    );
+    spec.config.layout.partition_columns = PartitionColumns::Drop;
+    let text =
+        "{\"v\":\"a\",\"n\":1,\"w\":\"x\"}\n{\"v\":\"b\",\"n\":2,\"w\":\"y\"}\n{\"v\":\"a\",\"n\":3}\n";
+    let found = directories(&spec, text);
+    assert_eq!(
+        found,
+        BTreeMap::from([
+            ("v=a".to_owned(), vec![json!({"n": 1, "w": "x"}), json!({"n": 3, "w": null})]),
+            ("v=b".to_owned(), vec![json!({"n": 2, "w": "y"})]),
+        ])
+    );
+    for file in merge(&spec, &[text.as_bytes()]).files {
+        let length = usize::try_from(footer_bytes(&file.bytes[file.bytes.len() - 8..]).unwrap()).unwrap();
+        let footer = &file.bytes[file.bytes.len() - length..];
+        let check = |columns: &[Column]| check_footer(footer, file.finished.bytes, columns);
+        assert!(check(&spec.config.file_columns()).is_ok());
+        assert!(check(&spec.config.contract.file_columns()).is_err());
+    }
 }

@@ -13,10 +13,8 @@ use arrow_array::types::{
     TimestampMillisecondType, UInt64Type,
 };
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, TimeUnit};
 use foldhash::fast::FixedState;
-use parquet::arrow::ArrowSchemaConverter;
-use parquet::schema::types::ColumnPath;
 
 /// How many values of a column are looked at.
 const SAMPLE: usize = 4096;
@@ -27,18 +25,12 @@ const LEAST: usize = 1024;
 const REPEATED_ONE_IN: usize = 100;
 
 /// The leaf columns, in the order of the file, whose values in these rows hardly repeat.
-pub(crate) fn unrepeated(rows: &RecordBatch) -> Vec<usize> {
+pub(super) fn unrepeated(rows: &RecordBatch) -> Vec<usize> {
     let mut leaves = Vec::new();
     for column in rows.columns() {
         walk(column.as_ref(), &mut leaves);
     }
     leaves.iter().enumerate().filter(|(_, unrepeated)| **unrepeated).map(|(leaf, _)| leaf).collect()
-}
-
-/// The names of the leaf columns of a schema, in the order of the file.
-pub(crate) fn leaf_paths(schema: &SchemaRef) -> Result<Vec<ColumnPath>, parquet::errors::ParquetError> {
-    let parquet = ArrowSchemaConverter::new().convert(schema)?;
-    Ok(parquet.columns().iter().map(|leaf| leaf.path().clone()).collect())
 }
 
 fn walk(array: &dyn Array, leaves: &mut Vec<bool>) {

@@ -1,0 +1,189 @@
+//! Parquet files. Their groups are row groups.
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
+use landfall_core::delivery::ENGINE_FORMAT;
+use landfall_core::layout::{Compression, SortKey};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::{ColumnPath, SchemaDescriptor};
+
+use super::dictionary::unrepeated;
+use super::sorted::{Sorter, sorting_columns};
+use super::{Learnt, Pieces, WriteFailed, Writer};
+use crate::limits;
+use crate::spec::MergeSpec;
+
+/// What all Parquet files of a merge have in common.
+pub(crate) struct ParquetFiles {
+    schema: SchemaRef,
+    properties: WriterProperties,
+    /// The leaf columns, in the order of the file.
+    leaves: Vec<ColumnPath>,
+    row_group_bytes: u64,
+    sort_by: Vec<SortKey>,
+}
+
+impl ParquetFiles {
+    pub(super) fn new(spec: &MergeSpec, schema: SchemaRef, version: u32) -> Result<Self, WriteFailed> {
+        let written = ArrowSchemaConverter::new().convert(&schema).map_err(WriteFailed::new)?;
+        let properties = properties(spec, version, &written)?;
+        let leaves = written.columns().iter().map(|leaf| leaf.path().clone()).collect();
+        let layout = &spec.config.layout;
+        Ok(Self {
+            schema,
+            properties,
+            leaves,
+            row_group_bytes: layout.row_group_bytes,
+            sort_by: layout.sort_by.clone(),
+        })
+    }
+
+    /// Begins a file whose first rows are these.
+    pub(super) fn open(&self, rows: &RecordBatch) -> Result<ParquetFile, WriteFailed> {
+        let mut properties = self.properties.clone().into_builder();
+        for path in unrepeated(rows).into_iter().filter_map(|leaf| self.leaves.get(leaf)) {
+            properties = properties.set_column_dictionary_enabled(path.clone(), false);
+        }
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties.build())
+            // The Parquet schema says all there is to say; arrow's own copy would only lengthen every footer.
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Pieces::new(), self.schema.clone(), options)
+            .map_err(WriteFailed::new)?;
+        let sorter = match &self.sort_by[..] {
+            [] => None,
+            keys => Some(Sorter::new(keys, &self.schema)?),
+        };
+        Ok(ParquetFile { writer, sorter, row_group_bytes: self.row_group_bytes })
+    }
+}
+
+/// One open Parquet file.
+pub(super) struct ParquetFile {
+    writer: ArrowWriter<Pieces>,
+    /// Where rows are sorted: those of the open row group, none of which is written yet.
+    sorter: Option<Sorter>,
+    row_group_bytes: u64,
+}
+
+impl ParquetFile {
+    /// Writes the rows that wait to be sorted.
+    fn write_sorted(&mut self) -> Result<(), WriteFailed> {
+        let Self { writer, sorter, .. } = self;
+        match sorter {
+            Some(sorter) => sorter.hand_over(&mut |rows| writer.write(rows).map_err(WriteFailed::new)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Writer for ParquetFile {
+    fn write(&mut self, rows: &RecordBatch, weight: u64) -> Result<(), WriteFailed> {
+        match &mut self.sorter {
+            Some(sorter) => sorter.hold(rows, weight),
+            None => self.writer.write(rows).map_err(WriteFailed::new),
+        }
+    }
+
+    fn in_progress(&self) -> u64 {
+        self.sorter.as_ref().map_or_else(|| self.writer.in_progress_size() as u64, Sorter::weight)
+    }
+
+    fn group_is_full(&self, learnt: Learnt) -> bool {
+        let so_far = self.in_progress();
+        match self.sorter {
+            // Rows that wait are far larger than what they come to.
+            Some(_) => so_far >= limits::SORTED_BYTES || learnt.apply(so_far) >= self.row_group_bytes,
+            None => so_far >= self.row_group_bytes,
+        }
+    }
+
+    fn written(&self) -> u64 {
+        self.writer.bytes_written() as u64
+    }
+
+    fn flush(&mut self) -> Result<(), WriteFailed> {
+        self.write_sorted()?;
+        self.writer.flush().map_err(WriteFailed::new)
+    }
+
+    fn finish(&mut self) -> Result<(), WriteFailed> {
+        self.write_sorted()?;
+        self.writer.finish().map(drop).map_err(WriteFailed::new)
+    }
+
+    fn take(&mut self) -> Vec<Bytes> {
+        let ended = self.writer.in_progress_rows() == 0;
+        let pieces = self.writer.inner_mut();
+        if ended {
+            pieces.cut();
+        }
+        pieces.take()
+    }
+
+    fn sum(&self) -> (u64, u64) {
+        self.writer.inner().sum()
+    }
+}
+
+fn properties(
+    spec: &MergeSpec,
+    version: u32,
+    schema: &SchemaDescriptor,
+) -> Result<WriterProperties, WriteFailed> {
+    let codec = match spec.config.layout.compression {
+        Compression::Snappy => Codec::SNAPPY,
+        Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(3).map_err(WriteFailed::new)?),
+        Compression::Gzip => Codec::GZIP(GzipLevel::try_new(6).map_err(WriteFailed::new)?),
+        Compression::Lz4 => Codec::LZ4_RAW,
+        Compression::None => Codec::UNCOMPRESSED,
+    };
+    let note = |key: &str, value: String| KeyValue::new(format!("landfall.{key}"), value);
+    let layout = &spec.config.layout;
+    let sorting = sorting_columns(&layout.sort_by, schema);
+    let mut builder = WriterProperties::builder()
+        .set_created_by(created_by())
+        .set_compression(codec)
+        .set_dictionary_enabled(true)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_key_value_metadata(Some(vec![
+            note("delivery", spec.config.delivery.clone()),
+            note("job_id", spec.job_id.clone()),
+            note("intent", spec.intent_hash.clone()),
+            note("schema_version", version.to_string()),
+        ]))
+        .set_sorting_columns(Some(sorting).filter(|columns| !columns.is_empty()));
+    let distinct = if layout.routes_by_record() { limits::ROUTED_DISTINCT } else { limits::DISTINCT };
+    for column in &layout.bloom_filters {
+        let path = ColumnPath::from(vec![column.clone()]);
+        builder = builder
+            .set_column_bloom_filter_fpp(path.clone(), limits::BLOOM_FPP)
+            .set_column_bloom_filter_max_ndv(path, distinct);
+    }
+    Ok(builder.build())
+}
+
+/// What every file says it was created by. Readers ask this for defects of known writers, and parquet-java distrusts the
+/// statistics of a file whose text has not this form.
+fn created_by() -> String {
+    format!("landfall version {ENGINE_FORMAT} (build engine-{ENGINE_FORMAT})")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_writer_is_named_as_parquet_java_reads_it() {
+        // `VersionParser.FORMAT` of parquet-java: application, version, build.
+        let format = r"\A(.*?)\s+version\s*(?:([^(]*?)\s*(?:\(\s*build\s*([^)]*?)\s*\))?)?\z";
+        let created_by = super::created_by();
+        let found = regex::Regex::new(format).unwrap().captures(&created_by).expect("it is read");
+        let parts: Vec<&str> =
+            found.iter().skip(1).map(|part| part.map_or("", |part| part.as_str())).collect();
+        assert_eq!(parts, ["landfall", "2", "engine-2"]);
+    }
+}

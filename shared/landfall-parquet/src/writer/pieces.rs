@@ -1,0 +1,62 @@
+//! The bytes of a file on their way to the caller, and the checksum of all of them.
+
+use std::io;
+
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, Digest};
+
+/// Output is handed over in pieces of about this size.
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// Where a file is written to: pieces that wait for the caller, and the checksum of all of them.
+pub(crate) struct Pieces {
+    waiting: Vec<u8>,
+    done: Vec<Bytes>,
+    crc: Digest,
+    bytes: u64,
+}
+
+impl Pieces {
+    pub(super) fn new() -> Self {
+        Self { waiting: Vec::new(), done: Vec::new(), crc: Digest::new(CrcAlgorithm::Crc64Nvme), bytes: 0 }
+    }
+
+    /// Ends the piece that is being written.
+    pub(super) fn cut(&mut self) {
+        if !self.waiting.is_empty() {
+            let piece = std::mem::take(&mut self.waiting);
+            self.crc.update(&piece);
+            self.bytes += piece.len() as u64;
+            self.done.push(Bytes::from(piece));
+        }
+    }
+
+    /// The pieces that ended since the last call.
+    pub(super) fn take(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.done)
+    }
+
+    /// All bytes that were written, those of the unfinished piece too.
+    pub(super) fn written(&self) -> u64 {
+        self.bytes + self.waiting.len() as u64
+    }
+
+    /// Bytes and CRC-64/NVME of all pieces that ended.
+    pub(crate) fn sum(&self) -> (u64, u64) {
+        (self.bytes, self.crc.clone().finalize())
+    }
+}
+
+impl io::Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= PIECE_BYTES {
+            self.cut();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
