@@ -65,6 +65,7 @@ class Contest:
         """What the start of the process costs: the same command with nothing to convert."""
         empty = work / "empty"
         (empty / "input").mkdir(parents=True, exist_ok=True)
+        (empty / "input" / "empty.jsonl").touch()
         used = []
         for n in range(3):
             output = work / f"start-{who}-{n}"

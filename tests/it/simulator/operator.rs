@@ -19,6 +19,7 @@ pub async fn decide(simulation: &mut Simulation, operator: Operator) -> usize {
         for (n, records) in simulation.records(&plan.id()) {
             let standing = Standing::of(&records);
             if !standing.closed {
+                // First what became of its copies, as the runbook says: what is given up for good must name what was had.
                 decided += resolve(simulation, &plan, n, &records).await;
                 if standing.expired {
                     expired(simulation, &plan, n, operator).await;
@@ -52,18 +53,19 @@ async fn resolve(
     n: u64,
     records: &BTreeSet<RecordName>,
 ) -> usize {
-    let id = plan.id();
+    let (id, standing) = (plan.id(), Standing::of(records));
     let key = keys::hold(&id, &hold::of_intent(n));
-    let Some(object) = simulation.scene.aws.object("state", &key) else { return 0 };
-    let held: Hold = record::decode(&key, &object.body).expect("a hold");
-    if held.code.as_deref() != Some(hold::POSSIBLE_DUPLICATE) {
+    let held = simulation.scene.aws.object("state", &key).is_some_and(|object| {
+        let held: Hold = record::decode(&key, &object.body).expect("a hold");
+        held.code.as_deref() == Some(hold::POSSIBLE_DUPLICATE)
+    });
+    if standing.generation.is_none() || !(held || standing.expired) {
         return 0;
     }
     let (ledger, now) = (simulation.scene.ledger(), simulation.now());
     let had: BTreeSet<String> =
         simulation.scene.aws.written(&plan.bucket()).into_iter().map(|object| object.key).collect();
-    let generation = Standing::of(records).generation;
-    let outcome: Outcome = ledger.outcome(&id, n, generation).await.expect("the log").expect("an outcome");
+    let outcome: Outcome = ledger.outcome(&id, n, standing.generation).await.expect("the log").expect("an outcome");
     let mut resolved = 0;
     for file in &outcome.files {
         if Attempts::of(records, file.index).unknown.is_empty() {
