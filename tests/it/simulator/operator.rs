@@ -65,7 +65,8 @@ async fn resolve(
     let (ledger, now) = (simulation.scene.ledger(), simulation.now());
     let had: BTreeSet<String> =
         simulation.scene.aws.written(&plan.bucket()).into_iter().map(|object| object.key).collect();
-    let outcome: Outcome = ledger.outcome(&id, n, standing.generation).await.expect("the log").expect("an outcome");
+    let outcome: Outcome =
+        ledger.outcome(&id, n, standing.generation).await.expect("the log").expect("an outcome");
     let mut resolved = 0;
     for file in &outcome.files {
         if Attempts::of(records, file.index).unknown.is_empty() {
