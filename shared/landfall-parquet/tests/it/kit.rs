@@ -1,6 +1,6 @@
 //! Builders and readers of the tests: the only place that knows the engine's calls and arrow's arrays.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -86,6 +86,19 @@ pub(crate) struct File {
 }
 
 impl File {
+    /// The text of a file of lines, as a reader of its ending decompresses it.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        match self.ending() {
+            "gz" => {
+                flate2::read::GzDecoder::new(&self.bytes[..]).read_to_string(&mut text).unwrap();
+            }
+            "zst" => text = String::from_utf8(zstd::decode_all(&self.bytes[..]).unwrap()).unwrap(),
+            _ => text = String::from_utf8(self.bytes.to_vec()).unwrap(),
+        }
+        text
+    }
+
     /// What its name ends with.
     pub(crate) fn ending(&self) -> &str {
         self.finished.relative_key.rsplit('.').next().unwrap_or_default()
@@ -194,11 +207,8 @@ pub(crate) fn files(events: Vec<OutputEvent>) -> Vec<File> {
     }
     assert!(open.is_empty(), "every opened file is finished");
     for file in &files {
-        let found = if file.ending() == "parquet" {
-            rows(&file.bytes).len()
-        } else {
-            crate::lines::text(file).lines().count()
-        };
+        let found =
+            if file.ending() == "parquet" { rows(&file.bytes).len() } else { file.text().lines().count() };
         assert_eq!(file.finished.rows, found as u64);
     }
     files

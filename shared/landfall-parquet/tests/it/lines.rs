@@ -1,7 +1,5 @@
 //! JSON lines as output: the text of accepted records, and nothing else.
 
-use std::io::Read as _;
-
 use landfall_core::contract::{DuplicateKeys, UnknownFields};
 use landfall_core::layout::{Compression, FileFormat, PartitionTransform};
 use landfall_parquet::recount::{Recount, RecountError};
@@ -21,21 +19,8 @@ fn jsonl(compression: Compression) -> MergeSpec {
     spec
 }
 
-/// The text of a file, as a reader of its ending decompresses it.
-pub(crate) fn text(file: &File) -> String {
-    let mut text = String::new();
-    match file.ending() {
-        "gz" => {
-            flate2::read::GzDecoder::new(&file.bytes[..]).read_to_string(&mut text).unwrap();
-        }
-        "zst" => text = String::from_utf8(zstd::decode_all(&file.bytes[..]).unwrap()).unwrap(),
-        _ => text = String::from_utf8(file.bytes.to_vec()).unwrap(),
-    }
-    text
-}
-
 fn texts(run: &Run) -> Vec<String> {
-    run.files.iter().map(text).collect()
+    run.files.iter().map(File::text).collect()
 }
 
 fn recount(compression: Compression, bytes: &[u8], piece: usize) -> Result<u64, RecountError> {
@@ -109,7 +94,7 @@ fn lines_go_to_the_partition_of_their_record() {
     let found: Vec<(String, String)> = run
         .files
         .iter()
-        .map(|file| (file.finished.relative_key.split('/').next().unwrap().to_owned(), text(file)))
+        .map(|file| (file.finished.relative_key.split('/').next().unwrap().to_owned(), file.text()))
         .collect();
     assert_eq!(
         found,
