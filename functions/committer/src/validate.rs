@@ -7,7 +7,7 @@ use landfall_core::error::PortError;
 use landfall_core::layout::FileFormat;
 use landfall_core::port::{Bucket, GetOutcome, ObjectBody as _, ObjectStore};
 use landfall_core::record::OutcomeFile;
-use landfall_parquet::recount::Recount;
+use landfall_parquet::recount::{Recount, RecountError};
 use landfall_parquet::validate::{TAIL_BYTES, check_footer, footer_bytes};
 
 /// Why a staged file is not valid.
@@ -88,18 +88,13 @@ async fn rows_of_lines<S: ObjectStore>(
     file: &OutcomeFile,
     pin: &PinnedConfig,
 ) -> Result<u64, Invalid> {
-    let differs = |error: landfall_parquet::recount::RecountError| Invalid::Differs(error.to_string());
+    let differs = |error: RecountError| Invalid::Differs(error.to_string());
     let mut recount = Recount::new(pin.layout.compression).map_err(differs)?;
-    match store.get(bucket, &file.temp_key, Some(&file.etag), None).await? {
-        GetOutcome::Found(_, mut body) => {
-            while let Some(chunk) = body.chunk().await? {
-                recount.push(&chunk).map_err(differs)?;
-            }
-            recount.finish().map_err(differs)
-        }
-        GetOutcome::Absent => Err(Invalid::Gone),
-        GetOutcome::Changed => Err(Invalid::Differs("it changed while it was read".to_owned())),
+    let mut body = open(store, bucket, &file.temp_key, &file.etag, None).await?;
+    while let Some(chunk) = body.chunk().await? {
+        recount.push(&chunk).map_err(differs)?;
     }
+    recount.finish().map_err(differs)
 }
 
 /// The CRC-64/NVME of an object, read whole.
@@ -112,14 +107,24 @@ pub(crate) async fn checksum<S: ObjectStore>(
     key: &str,
     etag: &str,
 ) -> Result<u64, Invalid> {
-    match store.get(bucket, key, Some(etag), None).await? {
-        GetOutcome::Found(_, mut body) => {
-            let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
-            while let Some(chunk) = body.chunk().await? {
-                digest.update(&chunk);
-            }
-            Ok(digest.finalize())
-        }
+    let mut body = open(store, bucket, key, etag, None).await?;
+    let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
+    while let Some(chunk) = body.chunk().await? {
+        digest.update(&chunk);
+    }
+    Ok(digest.finalize())
+}
+
+/// Begins to read the object with `etag`, or the bytes of a range of it.
+async fn open<S: ObjectStore>(
+    store: &S,
+    bucket: &Bucket,
+    key: &str,
+    etag: &str,
+    range: Option<(u64, u64)>,
+) -> Result<S::Body, Invalid> {
+    match store.get(bucket, key, Some(etag), range).await? {
+        GetOutcome::Found(_, body) => Ok(body),
         GetOutcome::Absent => Err(Invalid::Gone),
         GetOutcome::Changed => Err(Invalid::Differs("it changed while it was read".to_owned())),
     }
@@ -138,15 +143,10 @@ async fn read_tail<S: ObjectStore>(
 ) -> Result<Vec<u8>, Invalid> {
     let from = file.bytes.saturating_sub(length);
     let range = Some((from, file.bytes.saturating_sub(1)));
-    match store.get(bucket, &file.temp_key, Some(&file.etag), range).await? {
-        GetOutcome::Found(_, mut body) => {
-            let mut bytes = Vec::new();
-            while let Some(chunk) = body.chunk().await? {
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok(bytes)
-        }
-        GetOutcome::Absent => Err(Invalid::Gone),
-        GetOutcome::Changed => Err(Invalid::Differs("it changed while it was read".to_owned())),
+    let mut body = open(store, bucket, &file.temp_key, &file.etag, range).await?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.chunk().await? {
+        bytes.extend_from_slice(&chunk);
     }
+    Ok(bytes)
 }
