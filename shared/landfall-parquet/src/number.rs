@@ -18,12 +18,19 @@
 //! text of a float, as `1e23` is of 99999999999999991611392: so floats are written by everybody's JSON, and the column
 //! reads back as that text. An integer literal may not: nobody says that it was a float.
 
-use crate::fault::ViolationCode;
+use crate::fault::{Fault, ViolationCode};
 
 /// Why a number does not fit, without its place.
 pub(crate) type Refusal = (ViolationCode, &'static str);
 
-const TOO_LARGE: Refusal = (ViolationCode::OutOfRange, "the number is outside the range of the type");
+/// The fault of a value that is refused at this place.
+#[cold]
+pub(crate) fn refused((code, detail): Refusal, at: usize) -> Box<Fault> {
+    Fault::new(code, at, detail)
+}
+
+pub(crate) const TOO_LARGE: Refusal =
+    (ViolationCode::OutOfRange, "the number is outside the range of the type");
 const TOO_SMALL: Refusal =
     (ViolationCode::OutOfRange, "the number is too small for the type: it would become zero");
 const NOT_EXACT: Refusal =

@@ -12,7 +12,7 @@ use crate::given::Given;
 use crate::json::keys::skip_value;
 use crate::json::text::unescape;
 use crate::json::{Cursor, Keys, Text, blank_duplicates};
-use crate::number::{self, Refusal};
+use crate::number::{self, refused};
 use crate::time;
 use crate::token::{integer_token, number_token, text_token, wrong_type};
 
@@ -248,11 +248,6 @@ fn read_field(cursor: &mut Cursor<'_>, field: &mut Field, context: &mut Context)
 #[cold]
 fn missing(at: usize, detail: &'static str) -> Box<Fault> {
     Fault::new(ViolationCode::MissingValue, at, detail)
-}
-
-#[cold]
-fn refused((code, detail): Refusal, at: usize) -> Box<Fault> {
-    Fault::new(code, at, detail)
 }
 
 /// A member without a column. Its name stands in the column when it looks like one, as it shows how a producer's form has

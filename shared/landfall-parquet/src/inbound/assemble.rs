@@ -7,6 +7,7 @@ use super::rescue::Rescue;
 use super::source::{Form, Source, contradiction, span};
 use crate::column::{Field, Node, StructNode};
 use crate::fault::{Checked, Fault, ViolationCode};
+use crate::number::refused;
 
 /// Why a row is not read to its end: it alone is refused, or the whole object.
 #[derive(Debug)]
@@ -86,7 +87,7 @@ fn column(
     match &field.rules {
         Some(rules) if there => {
             let outcome = rules.check_last(&field.node);
-            checked(outcome.map_err(|(code, detail)| Fault::new(code, 0, detail)))
+            checked(outcome.map_err(|refusal| refused(refusal, 0)))
         }
         _ => Ok(()),
     }

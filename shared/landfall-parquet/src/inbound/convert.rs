@@ -13,6 +13,8 @@
 //! | `time` | times of day; text |
 //! | `timestamp` | instants in UTC; such without a zone and INT96 only where `iso_utc` declares the zone; text in the declared form; integers where an epoch form is declared |
 
+use std::ops::Range;
+
 use landfall_core::contract::{DuplicateKeys, TimeFormat};
 
 use super::scalar::{Scalar, uuid_text};
@@ -21,10 +23,9 @@ use crate::column::{Node, Texts};
 use crate::fault::{Checked, Fault, ViolationCode};
 use crate::json::keys::check;
 use crate::json::{Keys, blank_duplicates};
-use crate::number::{self, Refusal};
+use crate::number::{self, Refusal, TOO_LARGE};
 use crate::time;
 
-const TOO_LARGE: Refusal = (ViolationCode::OutOfRange, "the number is outside the range of the type");
 const NOT_FINITE: Refusal = (ViolationCode::OutOfRange, "the value is no finite number");
 const NOT_EXACT: Refusal = (ViolationCode::Inexact, "the column cannot hold the number exactly");
 const NOT_UTF8: Refusal = (ViolationCode::InvalidUtf8, "the text is not UTF-8");
@@ -74,29 +75,17 @@ pub(super) fn takes(node: &Node, kind: Kind) -> bool {
 
 /// Appends a value to its column.
 pub(super) fn push(node: &mut Node, scalar: Scalar<'_>, tools: &mut Tools) -> Checked<()> {
-    let refused = |(code, detail): Refusal| Fault::new(code, 0, detail);
     match node {
         Node::Bool(values) => match scalar {
             Scalar::Bool(value) => values.push(value),
             _ => return Err(refused(WRONG)),
         },
         Node::Int { bits, values } => {
-            let value = whole(scalar).and_then(|value| i64::try_from(value).map_err(|_| TOO_LARGE));
-            let unused = 64_u32.saturating_sub(u32::from(*bits));
-            let value = value.map_err(refused)?;
-            if (value << unused) >> unused != value {
-                return Err(refused(TOO_LARGE));
-            }
-            values.push(value);
+            let reach = 1_i128 << u32::from(*bits).saturating_sub(1);
+            values.push(within(scalar, -reach..reach).map_err(refused)?);
         }
         Node::UInt { bits, values } => {
-            let value = whole(scalar).and_then(|value| u64::try_from(value).map_err(|_| TOO_LARGE));
-            let unused = 64_u32.saturating_sub(u32::from(*bits));
-            let value = value.map_err(refused)?;
-            if (value << unused) >> unused != value {
-                return Err(refused(TOO_LARGE));
-            }
-            values.push(value);
+            values.push(within(scalar, 0..1_i128 << u32::from(*bits)).map_err(refused)?);
         }
         Node::Float64(values) => values.push(double(scalar).map_err(refused)?),
         Node::Float32(values) => values.push(single(scalar).map_err(refused)?),
@@ -145,6 +134,18 @@ pub(super) fn push(node: &mut Node, scalar: Scalar<'_>, tools: &mut Tools) -> Ch
         Node::List(_) | Node::Struct(_) | Node::Map(_) => return Err(refused(WRONG)),
     }
     Ok(())
+}
+
+/// What a value is refused for stands at no byte of the object.
+#[cold]
+fn refused(refusal: Refusal) -> Box<Fault> {
+    number::refused(refusal, 0)
+}
+
+/// A whole number within a range.
+fn within<T: TryFrom<i128>>(scalar: Scalar<'_>, range: Range<i128>) -> Result<T, Refusal> {
+    let value = whole(scalar)?;
+    T::try_from(value).ok().filter(|_| range.contains(&value)).ok_or(TOO_LARGE)
 }
 
 fn whole(scalar: Scalar<'_>) -> Result<i128, Refusal> {
@@ -231,22 +232,22 @@ pub(super) fn text(texts: &mut Texts, scalar: Scalar<'_>, tools: &mut Tools) -> 
     match scalar {
         Scalar::Text(bytes) | Scalar::Bytes(bytes) => {
             if std::str::from_utf8(bytes).is_err() {
-                return Err(Fault::new(NOT_UTF8.0, 0, NOT_UTF8.1));
+                return Err(refused(NOT_UTF8));
             }
             append(texts, bytes, tools)
         }
         Scalar::Uuid(bytes) => append(texts, uuid_text(bytes).as_bytes(), tools),
-        _ => Err(Fault::new(WRONG.0, 0, WRONG.1)),
+        _ => Err(refused(WRONG)),
     }
 }
 
 /// Appends the text of a JSON value, without the white space around it.
 fn json(texts: &mut Texts, scalar: Scalar<'_>, tools: &mut Tools) -> Checked<()> {
     let (Scalar::Text(bytes) | Scalar::Bytes(bytes)) = scalar else {
-        return Err(Fault::new(WRONG.0, 0, WRONG.1));
+        return Err(refused(WRONG));
     };
     if std::str::from_utf8(bytes).is_err() {
-        return Err(Fault::new(NOT_UTF8.0, 0, NOT_UTF8.1));
+        return Err(refused(NOT_UTF8));
     }
     // Where in the value a fault stands is no place in the object.
     let here = |fault: Box<Fault>| Fault::new(fault.code, 0, fault.detail);

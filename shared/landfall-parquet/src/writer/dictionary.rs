@@ -5,7 +5,7 @@
 //! execution of a job, so its bytes are too.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher as _, Hash};
+use std::hash::Hash;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -71,13 +71,12 @@ fn hardly_repeats(array: &dyn Array) -> bool {
     }
 }
 
-fn few_repeat<T: Hash>(values: impl Iterator<Item = Option<T>>) -> bool {
-    let state = FixedState::default();
-    let (mut seen, mut looked_at) =
-        (HashSet::with_capacity_and_hasher(SAMPLE, FixedState::default()), 0_usize);
+fn few_repeat<T: Hash + Eq>(values: impl Iterator<Item = Option<T>>) -> bool {
+    let mut seen = HashSet::with_capacity_and_hasher(SAMPLE, FixedState::default());
+    let mut looked_at = 0_usize;
     for value in values.flatten().take(SAMPLE) {
         looked_at += 1;
-        seen.insert(state.hash_one(value));
+        seen.insert(value);
     }
     let repeated = looked_at.saturating_sub(seen.len());
     looked_at >= LEAST && repeated.saturating_mul(REPEATED_ONE_IN) < looked_at

@@ -214,6 +214,20 @@ pub(crate) fn files(events: Vec<OutputEvent>) -> Vec<File> {
     files
 }
 
+/// A text in slices that end at these places, each taken modulo its length.
+pub(crate) fn cut(text: &str, places: Vec<usize>) -> Vec<&[u8]> {
+    let mut places: Vec<usize> = places.into_iter().map(|place| place % text.len()).collect();
+    places.sort_unstable();
+    let mut slices = Vec::new();
+    let mut start = 0;
+    for place in places {
+        slices.push(&text.as_bytes()[start..place]);
+        start = place;
+    }
+    slices.push(&text.as_bytes()[start..]);
+    slices
+}
+
 /// Merges whole inputs.
 pub(crate) fn merge(spec: &MergeSpec, inputs: &[&[u8]]) -> Run {
     let inputs: Vec<Vec<&[u8]>> = inputs.iter().map(|input| vec![*input]).collect();

@@ -184,15 +184,7 @@ proptest! {
         let mut spec = jsonl(ALL[which]);
         spec.config.layout.target_bytes = 4_000;
         let text = crate::kit::lines(0..1_500, |n| format!("{{\"id\":{n},\"name\":\"{:x}\"}}", n * 7919));
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % text.len()).collect();
-        cuts.sort_unstable();
-        let mut slices = Vec::new();
-        let mut start = 0;
-        for cut in cuts {
-            slices.push(&text.as_bytes()[start..cut]);
-            start = cut;
-        }
-        slices.push(&text.as_bytes()[start..]);
+        let slices = crate::kit::cut(&text, cuts);
         let sliced = merge_slices(&spec, &[slices]).unwrap();
         prop_assert_eq!(texts(&sliced).concat(), text.clone());
         prop_assert_eq!(sliced, merge(&spec, &[text.as_bytes()]));

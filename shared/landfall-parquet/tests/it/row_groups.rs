@@ -153,15 +153,7 @@ proptest! {
         spec.config.layout.target_bytes = 9_000;
         spec.config.layout.row_group_bytes = 3_000;
         let text = lines(2_000);
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % text.len()).collect();
-        cuts.sort_unstable();
-        let mut slices = Vec::new();
-        let mut start = 0;
-        for cut in cuts {
-            slices.push(&text.as_bytes()[start..cut]);
-            start = cut;
-        }
-        slices.push(&text.as_bytes()[start..]);
+        let slices = crate::kit::cut(&text, cuts);
         let sliced = crate::kit::merge_slices(&spec, &[slices]).unwrap();
         prop_assert_eq!(sliced, merge(&spec, &[text.as_bytes()]));
     }
