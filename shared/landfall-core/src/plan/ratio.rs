@@ -27,8 +27,9 @@ pub fn input_form(key: &str) -> InputForm {
 const ENOUGH: u64 = 3;
 
 /// How often an intent lists again what it is predicted to need, while nothing is learned: the file is full even where
-/// inputs shrink four times as much as is guessed.
-const UNLEARNED_RESERVE: u64 = 3;
+/// inputs shrink eight times as much as is guessed (plain text 64 times). Much less would not do: readings of few distinct
+/// values shrink 40 times.
+const UNLEARNED_RESERVE: u64 = 7;
 
 /// Sums over recent outcomes of one delivery.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Ratios {
 
     /// How many inputs an intent lists beyond those predicted to fill its file: a quarter, so that a prediction that is a
     /// little off still fills it. Before anything is learned the prediction is a guess, and a backlog that is planned in one
-    /// pass would make short files of all of it: then three times as many, as far as an execution can decode them
+    /// pass would make short files of all of it: then seven times as many, as far as an execution can decode them
     /// (`most_raw` bytes; the predicted ones are `raw`). What is not needed comes free with the outcome.
     pub fn reserve(&self, form: InputForm, predicted: usize, raw: u64, most_raw: u64) -> usize {
         let quarter = predicted.div_ceil(4);

@@ -158,7 +158,7 @@ fn a_full_group_is_cut_at_the_target_with_a_reserve_and_the_tail_waits() {
 }
 
 #[test]
-fn before_anything_is_learned_an_intent_lists_four_times_what_it_is_guessed_to_need() {
+fn before_anything_is_learned_an_intent_lists_eight_times_what_it_is_guessed_to_need() {
     let delivery = delivery("");
     let shape = |bytes: u64, bounds: Bounds| -> Vec<(usize, usize)> {
         let pending: Vec<_> = (0..100).map(|i| object(&format!("{i:03}.jsonl"), bytes, 0)).collect();
@@ -176,7 +176,7 @@ fn before_anything_is_learned_an_intent_lists_four_times_what_it_is_guessed_to_n
     };
     // 800,000 bytes of plain text each, guessed 8:1, target 1,000,000: ten fill a file.
     let bounds = Bounds::for_timeout(900);
-    assert_eq!(shape(800_000, bounds), [(10, 40), (10, 40), (10, 20)]);
+    assert_eq!(shape(800_000, bounds), [(10, 80), (10, 20)]);
     // Not more than an execution can decode, but always the quarter.
     assert_eq!(shape(800_000, Bounds { raw_bytes: 16_000_000, ..bounds }).first(), Some(&(10, 20)));
     assert_eq!(shape(800_000, Bounds { raw_bytes: 8_000_000, ..bounds }).first(), Some(&(10, 13)));
