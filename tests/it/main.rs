@@ -17,6 +17,7 @@ mod commit;
 mod conformance;
 mod conformance_ministack;
 mod documents;
+mod evolving;
 mod fairness;
 mod figures;
 mod halves;

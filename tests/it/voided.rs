@@ -27,6 +27,7 @@ fn outcome(n: u64, verdicts: Vec<Verdict>) -> Outcome {
         verdicts,
         rejected_rows: Vec::new(),
         raw_bytes: 0,
+        evolved: None,
     }
 }
 

@@ -127,7 +127,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
     }
 
     /// What follows an outcome: a commit, or a plan of the inputs that are free again.
-    async fn go_on(&self, id: &str, outcome: &Outcome) -> Result<(), WorkError> {
+    pub(crate) async fn go_on(&self, id: &str, outcome: &Outcome) -> Result<(), WorkError> {
         let registry = self.registry().await?;
         let delivery = registry.by_id(id);
         // Without a document nothing is dispatched in a tenant's name; the work is found in the log when there is one.
@@ -195,7 +195,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
 }
 
 /// The outcome of an intent that could not be executed at all.
-fn undone(intent: &Intent, execution: String) -> Outcome {
+pub(crate) fn undone(intent: &Intent, execution: String) -> Outcome {
     Outcome {
         version: FORMAT,
         delivery: intent.delivery.clone(),
@@ -210,6 +210,7 @@ fn undone(intent: &Intent, execution: String) -> Outcome {
         versions: Vec::new(),
         rejected_rows: Vec::new(),
         raw_bytes: 0,
+        evolved: None,
     }
 }
 

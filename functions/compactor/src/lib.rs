@@ -7,6 +7,7 @@ mod config;
 mod dead_letters;
 mod dispatch;
 mod error;
+mod evolve;
 mod expiry;
 mod identities;
 mod identity_cache;
@@ -228,6 +229,10 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
         if matches!(done, Execution::Adopted | Execution::Rebuilt) {
             self.holds().hand_on(id, n, self.clock.now()).await?;
         }
+        if let Execution::Evolved { outcome } = &done {
+            invocation.metrics.count(&metrics::INTENTS_EVOLVED, Some(id), 1);
+            self.go_on(id, outcome).await?;
+        }
         if matches!(done, Execution::Decided(_) | Execution::Adopted | Execution::Rebuilt) {
             let commit = [Message::commit(id, n)];
             dispatch(&self.queue, &self.config.planner.commit_queue, &delivery.tenant, commit).await?;
@@ -439,6 +444,9 @@ impl Handled {
             Self::Executed(Execution::Expired) => Verdict::done("expired"),
             Self::Executed(Execution::Gated { until }) => Verdict::done("gated").detail(until.to_string()),
             Self::Executed(Execution::Rebuilt) => Verdict::done("rebuilt"),
+            Self::Executed(Execution::Evolved { outcome }) => {
+                Verdict::done("evolved").count("contract", outcome.evolved.unwrap_or_default().into())
+            }
         };
         verdict.kind(kind)
     }

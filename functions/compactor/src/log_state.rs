@@ -51,6 +51,8 @@ pub(crate) struct Planned {
 pub(crate) struct Decided {
     /// Whether the intent could not run at all.
     pub(crate) void: bool,
+    /// Whether it is void because the contract evolved first.
+    pub(crate) evolved: bool,
 }
 
 /// Reads the log of a delivery above its floor, and the fingerprints of what was delivered before. Writes down the
@@ -80,7 +82,7 @@ pub(crate) async fn read_log<S: ObjectStore>(
             Some(closed_at) if told.contains(*n) => {
                 if !standing.is_over() {
                     intents.insert(*n, Planned { planned_at: *closed_at });
-                    outcomes.insert(*n, Decided { void: false });
+                    outcomes.insert(*n, Decided { void: false, evolved: false });
                 }
             }
             _ => unread.push((*n, standing)),
@@ -98,7 +100,9 @@ pub(crate) async fn read_log<S: ObjectStore>(
             Some(decided) => {
                 outcomes.insert(n, decided);
                 lessons.insert(n, lesson);
-                if decided.void {
+                if decided.evolved {
+                    // Nothing is wrong with its inputs: they are pending like any other.
+                } else if decided.void {
                     voided.extend(inputs.into_iter().map(|input| (input, n)));
                 } else if view.closed.contains_key(&n) {
                     closed.extend(inputs);
@@ -144,7 +148,9 @@ async fn read_intent<S: ObjectStore>(
     };
     let read = Read {
         planned: Planned { planned_at: intent.planned_at },
-        decided: outcome.as_ref().map(|outcome| Decided { void: outcome.void }),
+        decided: outcome
+            .as_ref()
+            .map(|outcome| Decided { void: outcome.void, evolved: outcome.evolved.is_some() }),
         inputs,
         lesson: outcome.as_ref().and_then(|outcome| Lesson::of(&intent, outcome)),
     };

@@ -4,6 +4,7 @@
 //! adopts the winner's.
 
 use jiff::Timestamp;
+use landfall_core::contract::ViolationPolicy;
 use landfall_core::delivery::{Access, Delivery, ENGINE_FORMAT, PinnedConfig};
 use landfall_core::error::PortError;
 use landfall_core::hold::{Admission, Holds, Work};
@@ -15,10 +16,11 @@ use landfall_core::standing::Standing;
 use landfall_lambda::{Invocation, SqsMessage};
 
 use crate::config::CompactorConfig;
+use crate::dead_letters::undone;
 use crate::error::WorkError;
-use crate::rebuild;
-use crate::run::{Made, Run};
+use crate::run::{Ran, Run};
 use crate::staging::{StagingTarget, remove_temps};
+use crate::{evolve, rebuild};
 
 /// Parts of files of a delivery that writes one file at a time.
 const PART_BYTES: usize = 16 << 20;
@@ -43,6 +45,11 @@ pub enum Execution {
     },
     /// It was decided, and what of its staged files was gone stands again.
     Rebuilt,
+    /// It is void, by this or another execution: its inputs are planned again under an evolved contract.
+    Evolved {
+        /// The outcome that stands.
+        outcome: Box<Outcome>,
+    },
 }
 
 /// Counts of an execution whose outcome stands.
@@ -94,7 +101,11 @@ pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
     }
     let decided = rebuild::needed(ledger, &delivery.id, n, &records).await?;
     if decided.is_none() && standing.generation.is_some() {
-        return Ok(Execution::Adopted);
+        let outcome = match delivery.contract.on_violation {
+            ViolationPolicy::Evolve => ledger.outcome(&delivery.id, n, standing.generation).await?,
+            ViolationPolicy::Strict | ViolationPolicy::QuarantineRow | ViolationPolicy::Rescue => None,
+        };
+        return Ok(outcome.map_or(Execution::Adopted, adopted));
     }
     if let Admission::Gated { until } =
         holds.admit(&delivery.id, n, Work::Data, message.is_received_again(), deadline.clock().now()).await?
@@ -138,17 +149,34 @@ pub(crate) async fn execute<S: ObjectStore, Q: Queue, D: Destinations>(
     if let Some(outcome) = &decided {
         return rebuild::rebuild(&run, &client.store, target, outcome, &records).await;
     }
-    let Made { outcome, target } = run.make(&client.store, target).await?;
+    let (execution, bucket) = (target.execution.clone(), target.bucket.clone());
+    let outcome = match run.make(&client.store, target).await? {
+        Ran::Made(made) => made.outcome,
+        Ran::Evolves(inference) => {
+            let version = evolve::record(ledger, delivery, &intent, &inference).await?;
+            Outcome { evolved: Some(version), ..undone(&intent, execution) }
+        }
+    };
     let key = keys::record(&delivery.id, n, RecordName::Outcome(1));
     Ok(match ledger.put_once(&key, &outcome).await? {
+        PutOnce::Ours if outcome.void => adopted(outcome),
         PutOnce::Ours => Execution::Decided(Box::new(report(&intent, &outcome))),
         PutOnce::Theirs => {
             let theirs: Outcome = ledger.must_read(&key).await?;
             note_mismatch(&outcome.files, &theirs);
-            remove_temps(&client.store, &target.bucket, &outcome.files).await;
-            Execution::Adopted
+            remove_temps(&client.store, &bucket, &outcome.files).await;
+            adopted(theirs)
         }
     })
+}
+
+/// What follows an outcome that stands already.
+fn adopted(outcome: Outcome) -> Execution {
+    if outcome.evolved.is_some() {
+        Execution::Evolved { outcome: Box::new(outcome) }
+    } else {
+        Execution::Adopted
+    }
 }
 
 /// A failed call in the client's account.

@@ -24,6 +24,7 @@ use tokio::sync::Mutex;
 
 use crate::dispatch::{Schedule, Seen, dispatch_and_note};
 use crate::error::WorkError;
+use crate::evolve;
 use crate::expiry::{expire, tidy};
 use crate::identity_cache::IdentityCache;
 use crate::log_state::{LogState, learn, read_log, retire};
@@ -277,7 +278,8 @@ impl<'a, S: ObjectStore> Pass<'a, S> {
         let pin = if let Some(pin) = &self.pin {
             pin.clone()
         } else {
-            let pinned = self.delivery.pinned();
+            // After the log was read: an intent that was void for it is planned under what it recorded.
+            let pinned = evolve::pinned(ledger, self.delivery).await?;
             let pin = pinned.hash();
             ledger.put_once(&keys::pin(id, &pin), &pinned).await?;
             self.pin.insert(pin).clone()

@@ -11,7 +11,7 @@ use landfall_core::standing::{Attempts, Standing};
 
 use crate::error::WorkError;
 use crate::merge::{Execution, at_client};
-use crate::run::{Made, Run};
+use crate::run::{Ran, Run};
 use crate::staging::{StagingTarget, remove_temps};
 
 /// The outcome of a decided intent, if a staged file of it is still needed. Repeated requests to merge end here mostly.
@@ -65,7 +65,11 @@ pub(crate) async fn rebuild<S: ObjectStore, T: ObjectStore>(
     }
     tracing::warn!(delivery = id, n, vanished, "staged files are gone and made anew");
 
-    let Made { outcome: made, target } = run.make(store, target).await?;
+    let (made, target) = match run.make(store, target).await? {
+        Ran::Made(made) => (made.outcome, made.target),
+        // Never: a run of a decided intent refuses what it refused before.
+        Ran::Evolves(_) => return Err(run.differs("the contract would evolve now")),
+    };
     let bucket = &target.bucket;
     let decided = match decide(run, old, &made, &standing).await {
         Ok(decided) => decided,

@@ -10,22 +10,24 @@ use landfall_core::ledger::Ledger;
 use landfall_core::port::{Bucket, GetOutcome, ObjectBody as _, ObjectStore};
 use landfall_core::record::{FORMAT, Input, Intent, Outcome, Verdict};
 use landfall_lambda::Deadline;
-use landfall_parquet::{Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec};
+use landfall_parquet::{Flow, Inference, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OnDrift};
 
 use crate::error::WorkError;
+use crate::evolve::asks_for_more;
 use crate::input::{Fetched, READ_TRIES, fetch, open};
 use crate::merge::at_client;
 use crate::quarantine::QuarantineWriter;
 use crate::staging::{StagedFiles, StagingTarget};
 
 /// How many small objects are fetched ahead.
-const PREFETCH: usize = 32;
+pub(crate) const PREFETCH: usize = 32;
 /// Seconds before the deadline at which no further input is begun.
 const MARGIN_SECONDS: u32 = 20;
 
 /// Why a run over the inputs ended early.
 enum Stop {
     Restart { input: usize, verdict: Option<InputVerdict> },
+    Drift { input: usize },
     Client(PortError),
     Work(Box<WorkError>),
 }
@@ -73,6 +75,14 @@ pub(crate) struct Made {
     pub target: StagingTarget,
 }
 
+/// What the inputs of an intent came to.
+pub(crate) enum Ran {
+    /// Files, and what else there is to record.
+    Made(Box<Made>),
+    /// Nothing: the contract takes in what is new in them first.
+    Evolves(Box<Inference>),
+}
+
 impl<S: ObjectStore> Run<'_, S> {
     /// Runs over the inputs until a run comes to its end. Files that count for nothing are removed.
     ///
@@ -82,12 +92,14 @@ impl<S: ObjectStore> Run<'_, S> {
         &self,
         store: &T,
         mut target: StagingTarget,
-    ) -> Result<Made, WorkError> {
+    ) -> Result<Ran, WorkError> {
         let (id, n, execution) = (self.delivery.id.as_str(), self.intent.n, target.execution.clone());
         // An input that fails after rows of it entered a file starts the execution again without it.
         let mut excluded: BTreeMap<usize, InputVerdict> = BTreeMap::new();
         // So does a connection that is cut then; with it, but not for ever.
         let mut cuts: BTreeMap<usize, u32> = BTreeMap::new();
+        // What was decided once did not evolve.
+        let mut on_drift = if self.decided.is_some() { OnDrift::Refuse } else { OnDrift::Stop };
         let mut round = 0_u32;
         loop {
             // Each round under keys of its own: what an earlier one left there is never taken for this one's.
@@ -97,7 +109,7 @@ impl<S: ObjectStore> Run<'_, S> {
             round += 1;
             let mut files = StagedFiles::new(store, &target);
             let mut quarantine = QuarantineWriter::new(self.ledger, id, n, &target.execution);
-            match self.once(&mut files, &mut quarantine, &excluded).await {
+            match self.once(&mut files, &mut quarantine, &excluded, on_drift).await {
                 Ok(Finished { verdicts, versions, raw_bytes }) => {
                     let files = files.into_files();
                     let outcome = Outcome {
@@ -114,8 +126,9 @@ impl<S: ObjectStore> Run<'_, S> {
                         versions,
                         rejected_rows: quarantine.finish().await?,
                         raw_bytes,
+                        evolved: None,
                     };
-                    return Ok(Made { outcome, target });
+                    return Ok(Ran::Made(Box::new(Made { outcome, target })));
                 }
                 Err(Stop::Restart { input, verdict }) => {
                     files.discard().await;
@@ -125,6 +138,15 @@ impl<S: ObjectStore> Run<'_, S> {
                         }
                         None => self.count_cut(&mut cuts, input)?,
                     }
+                }
+                Err(Stop::Drift { input }) => {
+                    files.discard().await;
+                    // All that the file was to be made of: one version, and not one for each input.
+                    let inference = self.infer(self.intent.predicted.max(input + 1)).await?;
+                    if asks_for_more(&inference, self.pin) {
+                        return Ok(Ran::Evolves(Box::new(inference)));
+                    }
+                    on_drift = OnDrift::Refuse;
                 }
                 Err(Stop::Client(source)) => {
                     files.discard().await;
@@ -187,6 +209,7 @@ impl<S: ObjectStore> Run<'_, S> {
     fn engine(&self, error: MergeError) -> Stop {
         match error {
             MergeError::Restart { input, verdict } => Stop::Restart { input, verdict },
+            MergeError::Drift { input } => Stop::Drift { input },
             source => Stop::Work(Box::new(WorkError::Merge {
                 delivery: self.delivery.id.clone(),
                 n: self.intent.n,
@@ -201,8 +224,9 @@ impl<S: ObjectStore> Run<'_, S> {
         files: &mut StagedFiles<'_, T>,
         quarantine: &mut QuarantineWriter<'_, S>,
         excluded: &BTreeMap<usize, InputVerdict>,
+        on_drift: OnDrift,
     ) -> Result<Finished, Stop> {
-        let spec = MergeSpec::for_intent(self.intent, self.pin.clone());
+        let spec = MergeSpec { on_drift, ..MergeSpec::for_intent(self.intent, self.pin.clone()) };
         let begun = if self.encoding_thread { Merge::with_encoding_thread(spec) } else { Merge::new(spec) };
         let mut merge = begun.map_err(|error| self.engine(error))?;
         let mut verdicts = Vec::with_capacity(self.intent.inputs.len());
@@ -305,7 +329,7 @@ impl<S: ObjectStore> Run<'_, S> {
         Err(WorkError::Input { key, tries: *tries, source: Box::new(source) })
     }
 
-    fn out_of_time(&self, inputs: usize) -> Result<(), WorkError> {
+    pub(crate) fn out_of_time(&self, inputs: usize) -> Result<(), WorkError> {
         if self.deadline.has_time_for(MARGIN_SECONDS) {
             return Ok(());
         }
@@ -313,7 +337,7 @@ impl<S: ObjectStore> Run<'_, S> {
     }
 
     /// An input that could not be read: refused for good, or for a while.
-    fn unread_input(&self, input: &Input, tries: u32, source: PortError) -> WorkError {
+    pub(crate) fn unread_input(&self, input: &Input, tries: u32, source: PortError) -> WorkError {
         WorkError::of_input(&self.delivery.id, self.intent.n, &input.key, tries, source)
     }
 

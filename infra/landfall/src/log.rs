@@ -37,6 +37,12 @@ async fn show(screen: &Screen, place: &LogPlace) -> Result<Finding, CommandError
         table.extend(log.intents.iter().map(|(n, entry)| row(*n, entry)));
         screen.line(format_args!("{delivery}: {}", summary(&log)));
         screen.table(&table);
+        let evolution = ledger.evolution(delivery).await?;
+        for step in evolution.iter().flat_map(|evolution| &evolution.steps) {
+            let changes: Vec<String> = step.changes.iter().map(ToString::to_string).collect();
+            let (version, n) = (step.contract_version, step.n);
+            screen.line(format_args!("contract version {version}, of intent {n}: {}", changes.join(", ")));
+        }
     }
     Ok(Finding::Sound)
 }

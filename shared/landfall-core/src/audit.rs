@@ -331,6 +331,9 @@ fn verify_outcome(n: u64, intent: &Intent, outcome: &Outcome, findings: &mut Fin
         }
         return;
     }
+    if outcome.evolved.is_some() {
+        findings.add(n, "evolved the contract and is not void");
+    }
     if outcome.consumed > intent.inputs.len() {
         let (consumed, inputs) = (outcome.consumed, intent.inputs.len());
         findings.add(n, format!("consumed {consumed} of {inputs} inputs"));

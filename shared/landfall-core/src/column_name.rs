@@ -41,6 +41,11 @@ pub struct ColumnNames {
 }
 
 impl ColumnNames {
+    /// Reserves a name as it is written: it is not given to anybody.
+    pub fn reserve(&mut self, name: &str) {
+        self.given.insert(name.to_ascii_lowercase());
+    }
+
     /// The normal form of a name; with `_1`, `_2` and so on behind it when that was given before.
     pub fn give(&mut self, name: &str) -> String {
         let normal = normalize(name);

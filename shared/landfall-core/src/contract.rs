@@ -96,6 +96,9 @@ pub enum ViolationPolicy {
     /// Members that no column holds are kept in the column [`RESCUED`], and the column they were meant for is null. What
     /// cannot be kept so (text that is no JSON, a value missing where null is not allowed) is quarantined as a row.
     Rescue,
+    /// The contract takes in what is new, in its next version ([`crate::evolution`]): members it does not name become
+    /// nullable columns, and types are widened. A record that no widening holds is quarantined as a row.
+    Evolve,
 }
 
 /// What happens to members the contract does not name.

@@ -331,7 +331,7 @@ impl PinnedConfig {
     pub fn table<'a>(&'a self, now: &'a Delivery) -> Option<&'a GlueTable> {
         let to = &now.destination;
         let as_now = (&self.bucket, &self.prefix) == (&to.bucket, &to.prefix)
-            && self.contract == now.contract
+            && self.contract.is_or_evolved_from(&now.contract)
             && self.layout.partitions == now.layout.partitions
             && self.layout.partition_columns == now.layout.partition_columns;
         let named = now.catalog.glue.as_ref().filter(|_| self.layout.is_tabular())?;

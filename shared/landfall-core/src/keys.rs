@@ -7,6 +7,7 @@
 //! | `log/<delivery>/floor` | the highest number that is retired |
 //! | `log/<delivery>/identities/<day>-<hash>` | fingerprints of the inputs of closed intents |
 //! | `log/<delivery>/pins/<hash>` | a pinned configuration |
+//! | `log/<delivery>/contracts/<version as 10 digits>` | how the contract evolved up to this version |
 //! | `due/<delivery>` | when to look at the delivery next |
 //! | `holds/<delivery>/<resource>` | a destination that only the client can mend |
 //! | `quarantine/<delivery>/<n>/<execution>/…` | rejected rows and objects |
@@ -173,6 +174,16 @@ pub fn pin(delivery: &str, hash: &str) -> String {
     format!("log/{delivery}/pins/{hash}")
 }
 
+/// The prefix of the versions to which a delivery's contract has evolved.
+pub fn contracts_prefix(delivery: &str) -> String {
+    format!("log/{delivery}/contracts/")
+}
+
+/// The key of one version to which a delivery's contract has evolved. Later versions sort later.
+pub fn contract(delivery: &str, version: u32) -> String {
+    format!("log/{delivery}/contracts/{version:010}")
+}
+
 /// The key of a delivery's due record.
 pub fn due(delivery: &str) -> String {
     format!("{DUE_PREFIX}{delivery}")
@@ -255,6 +266,8 @@ mod tests {
         assert!(record("d", 10, RecordName::Attempt { file: 0, k: 1 }) > after);
         assert!(floor("d") > record("d", u64::MAX, RecordName::Receipt(1)));
         assert!(pin("d", "x") > floor("d"));
+        assert!(contract("d", 1) > record("d", u64::MAX, RecordName::Receipt(1)));
+        assert!(contract("d", 10) > contract("d", 9));
     }
 
     #[test]

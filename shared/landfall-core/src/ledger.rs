@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::delivery::PinnedConfig;
 use crate::error::{ErrorClass, PortError, PortErrorKind};
+use crate::evolution::Evolution;
 use crate::keys::{self, RecordName};
 use crate::port::{
     Bucket, Condition, DeleteOutcome, GetOutcome, ListedObject, ObjectAttributes, ObjectBody as _,
@@ -314,6 +315,17 @@ impl<S: ObjectStore> Ledger<S> {
     /// When it does not exist or cannot be read.
     pub async fn pin(&self, delivery: &str, hash: &str) -> Result<PinnedConfig, LedgerError> {
         self.must_read(&keys::pin(delivery, hash)).await
+    }
+
+    /// How the contract of a delivery has evolved so far; `None` when it never did.
+    ///
+    /// # Errors
+    /// When the store fails or the newest record cannot be read.
+    pub async fn evolution(&self, delivery: &str) -> Result<Option<Evolution>, LedgerError> {
+        match self.list_all(&keys::contracts_prefix(delivery), None).await?.pop() {
+            Some(newest) => Ok(Some(self.must_read(&newest.key).await?)),
+            None => Ok(None),
+        }
     }
 }
 

@@ -163,6 +163,7 @@ pub async fn discard<S: ObjectStore>(
             versions: vec![None; intent.inputs.len()],
             rejected_rows: Vec::new(),
             raw_bytes: 0,
+            evolved: None,
         };
         ledger.put_once(&keys::record(delivery, n, RecordName::Outcome(1)), &outcome).await?;
     }

@@ -50,6 +50,7 @@ metrics! {
     DELIVERIES_REFUSED = "DeliveriesRefused", "Count", "Delivery documents refused by the registry.";
     INTENTS_PLANNED = "IntentsPlanned", "Count", "Intents put into the log.";
     INTENTS_VOIDED = "IntentsVoided", "Count", "Intents that no execution could finish: planned again in halves.";
+    INTENTS_EVOLVED = "IntentsEvolved", "Count", "Intents whose inputs are planned again because the contract takes in what is new in them.";
     UNROUTED_OBJECTS = "UnroutedObjects", "Count", "Staged objects under prefixes that no delivery has.";
     REPEATED_UPLOADS = "RepeatedUploads", "Count", "Objects deleted because the same bytes were delivered before.";
     NOTICES_SENT = "NoticesSent", "Count", "Messages sent to client queues.";

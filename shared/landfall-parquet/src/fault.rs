@@ -98,6 +98,11 @@ impl ViolationCode {
         }
     }
 
+    /// Whether a contract that evolves might take the value in.
+    pub(crate) fn may_evolve(self) -> bool {
+        matches!(self, Self::UnknownField | Self::OutOfRange | Self::Inexact)
+    }
+
     /// The column of a fault, as far as its name is the contract's and not the record's.
     pub(crate) fn contract_column(self, column: Option<&str>) -> Option<&str> {
         column.filter(|_| self != Self::UnknownField)

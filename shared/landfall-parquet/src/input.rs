@@ -6,10 +6,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use landfall_core::contract::ViolationPolicy;
 
-use crate::fault::{Fault, Position, QuarantineReason, RejectedRow};
+use crate::fault::{Fault, Position, QuarantineReason, RejectedRow, ViolationCode};
 use crate::limits;
 use crate::merge::Stop;
-use crate::spec::InputInfo;
+use crate::spec::{InputInfo, MergeError, OnDrift};
+
+/// What happens to records that break the contract.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    pub(crate) on_violation: ViolationPolicy,
+    pub(crate) on_drift: OnDrift,
+}
+
+impl Policy {
+    fn stops_at_drift(self) -> bool {
+        (self.on_violation, self.on_drift) == (ViolationPolicy::Evolve, OnDrift::Stop)
+    }
+}
 
 /// The rows of one input.
 #[derive(Debug)]
@@ -66,14 +79,11 @@ impl Rows {
         !self.check_only && !self.large && self.weight > limits::ISOLATED_WEIGHT
     }
 
-    /// Refuses a row: the whole object, if the policy says so, or if there are too many.
-    pub(crate) fn refuse(
-        &mut self,
-        fault: &Fault,
-        policy: ViolationPolicy,
-        at: Position,
-    ) -> Result<(), Stop> {
-        if policy == ViolationPolicy::Strict {
+    /// Refuses a row: the whole object, if the policy says so, or if there are too many. Ends the merge where the contract
+    /// might evolve instead.
+    pub(crate) fn refuse(&mut self, fault: &Fault, policy: Policy, at: Position) -> Result<(), Stop> {
+        self.drift(fault.code, policy)?;
+        if policy.on_violation == ViolationPolicy::Strict {
             let detail = match fault.code.contract_column(fault.column.as_deref()) {
                 Some(column) => Cow::Owned(format!("column {column}: {}", fault.detail)),
                 None => fault.detail.clone(),
@@ -89,6 +99,14 @@ impl Rows {
             return Err(too_many(at));
         }
         self.rejected_count += 1;
+        Ok(())
+    }
+
+    /// Ends the merge where the contract might evolve to hold what is refused.
+    pub(crate) fn drift(&self, code: ViolationCode, policy: Policy) -> Result<(), Stop> {
+        if policy.stops_at_drift() && code.may_evolve() {
+            return Err(Stop::Failed(MergeError::Drift { input: self.index }));
+        }
         Ok(())
     }
 

@@ -313,7 +313,7 @@ fn end(input: &mut Input, stage: &mut Stage) -> Result<bool, Stop> {
         records.finish(&mut |form, text, position| stage.record(rows, form, text, position))?;
         return Ok(false);
     };
-    let parquet = input.parquet.insert(Box::new(guarded(|| Inbound::open(object, stage))?));
+    let parquet = input.parquet.insert(Box::new(guarded(|| Inbound::open(object, stage, rows))?));
     step(parquet, stage, rows)
 }
 
@@ -328,7 +328,7 @@ fn step(parquet: &mut Inbound, stage: &mut Stage, rows: &mut Rows) -> Result<boo
 }
 
 /// The reader of Parquet does not panic. Should it do so all the same, an object that others wrote must not end its neighbours.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(Stop::quarantine(QuarantineReason::ParquetData, "the reader of Parquet gave up"))
     })

@@ -39,6 +39,8 @@ struct Context {
     scratch: Vec<u8>,
     /// Whether members of the record that no column holds are kept.
     rescues: bool,
+    /// Whether the contract takes in members it does not name: null says of such a one what its absence says.
+    evolves: bool,
     /// Those of this record: the inside of a JSON object.
     rescued: Vec<u8>,
 }
@@ -50,6 +52,7 @@ impl RecordReader {
             keys: Keys::default(),
             scratch: Vec::new(),
             rescues: contract.on_violation == ViolationPolicy::Rescue,
+            evolves: contract.on_violation == ViolationPolicy::Evolve,
             rescued: Vec::new(),
         };
         let duplicate_keys = contract.duplicate_keys;
@@ -165,7 +168,8 @@ fn members<const RECORD: bool>(
                 }
             } else {
                 let rescued = RECORD && context.rescues && context.unknown == UnknownFields::Violation;
-                if context.unknown == UnknownFields::Violation && !rescued {
+                let says_nothing = context.evolves && cursor.peek() == Some(b'n');
+                if context.unknown == UnknownFields::Violation && !rescued && !says_nothing {
                     return Err(unknown(cursor, key));
                 }
                 context.keys.add(cursor, key)?;

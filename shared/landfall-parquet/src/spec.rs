@@ -21,6 +21,19 @@ pub struct MergeSpec {
     pub planned_at: Timestamp,
     /// The partition values known in advance: one entry per level of the layout, `None` where the record decides.
     pub partition: Vec<Option<KnownValue>>,
+    /// What happens at the first value that a contract which evolves might take in.
+    pub on_drift: OnDrift,
+}
+
+/// What happens at the first value that a contract under `evolve` might take in: a member it does not name, a number beyond
+/// its column. Without meaning under the other policies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnDrift {
+    /// The merge ends with [`MergeError::Drift`]: whether the contract evolves is decided over all inputs.
+    #[default]
+    Stop,
+    /// The record is refused like any other: it is known that the contract does not take it in.
+    Refuse,
 }
 
 impl MergeSpec {
@@ -32,6 +45,7 @@ impl MergeSpec {
             intent_hash: intent.hash(),
             planned_at: intent.planned_at,
             partition: intent.partition.clone(),
+            on_drift: OnDrift::default(),
         }
     }
 }
@@ -75,6 +89,13 @@ pub enum MergeError {
         /// What is to be recorded for it; `None` when the caller itself dropped it.
         verdict: Option<InputVerdict>,
     },
+    /// An input holds what the contract might take in, under `evolve`. The caller aborts its uploads, and asks
+    /// [`crate::Inference::evolve`] what the contract becomes.
+    #[error("input {input} holds what the contract might evolve to hold")]
+    Drift {
+        /// The index of the input.
+        input: usize,
+    },
     /// A method was called out of order: a defect of the caller.
     #[error("cannot {0} at this point of a merge")]
     Order(&'static str),
@@ -93,7 +114,7 @@ impl MergeError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Contract(_) | Self::Spec(_) | Self::Order(_) | Self::Write { .. } => ErrorClass::Permanent,
-            Self::Restart { .. } => ErrorClass::Transient,
+            Self::Restart { .. } | Self::Drift { .. } => ErrorClass::Transient,
         }
     }
 }

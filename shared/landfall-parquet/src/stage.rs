@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
-use landfall_core::contract::{DuplicateKeys, UnknownFields, ViolationPolicy};
+use landfall_core::contract::{DuplicateKeys, UnknownFields};
 use landfall_core::layout::FileFormat;
 
 use crate::column::StructNode;
@@ -13,14 +13,14 @@ use crate::encode::Encoder;
 use crate::fault::{Checked, Fault, Position, QuarantineReason, ViolationCode};
 use crate::files::Files;
 use crate::given::Given;
-use crate::input::Rows;
+use crate::input::{Policy, Rows};
 use crate::limits;
 use crate::merge::Stop;
 use crate::output::OutputEvent;
 use crate::read::RecordReader;
 use crate::records::Form;
 use crate::route::{PartitionId, Router, Unrouted};
-use crate::spec::{InputInfo, MergeError, MergeSpec};
+use crate::spec::{InputInfo, MergeError, MergeSpec, OnDrift};
 
 /// The fewest rows that are worth writing at once, unless they weigh more than this.
 const SLICE_ROWS: u64 = 2048;
@@ -48,6 +48,7 @@ pub(crate) struct Stage {
     /// The weight after which a file's size is looked at.
     slice_weight: u64,
     target: u64,
+    on_drift: OnDrift,
 }
 
 impl Stage {
@@ -57,7 +58,7 @@ impl Stage {
         let records = contract.empty_records();
         let given = Given::new(&spec.config.contract, spec.planned_at, &spec.job_id)
             .with_text(spec.config.layout.format == FileFormat::Jsonl);
-        let target = spec.config.layout.target_bytes;
+        let (target, on_drift) = (spec.config.layout.target_bytes, spec.on_drift);
         let kept = kept(&spec, &contract);
         let schema = match &kept {
             Some(kept) => {
@@ -82,6 +83,7 @@ impl Stage {
             waiting_weight: 0,
             partition_weights: BTreeMap::new(),
             target,
+            on_drift,
         })
     }
 
@@ -136,7 +138,7 @@ impl Stage {
             if form == Form::Element && leaves_json_open(fault.code) {
                 return Err(broken_array(&fault, at));
             }
-            rows.refuse(&fault, self.contract.on_violation, at)?;
+            rows.refuse(&fault, self.policy(), at)?;
             rows.keep(&fault, at, line)?;
         }
         // Where the line ends, not how much is decoded: this must not depend on how the input was sliced.
@@ -247,8 +249,8 @@ impl Stage {
     }
 
     /// What happens to records that break the contract.
-    pub(crate) fn policy(&self) -> ViolationPolicy {
-        self.contract.on_violation
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { on_violation: self.contract.on_violation, on_drift: self.on_drift }
     }
 
     /// What fills the columns that are landfall's own.

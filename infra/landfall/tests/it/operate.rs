@@ -101,6 +101,7 @@ impl Stack {
             versions: vec![None],
             rejected_rows: Vec::new(),
             raw_bytes: 1,
+            evolved: None,
         };
         self.put(n, RecordName::Outcome(1), &outcome).await;
         let attempt = Attempt { version: FORMAT, file: 0, k: 1, at, execution: "x".into(), generation: 1 };

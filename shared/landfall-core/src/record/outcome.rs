@@ -85,6 +85,9 @@ pub struct Outcome {
     pub engine: String,
     /// Whether the intent could not run at all; its inputs return.
     pub void: bool,
+    /// Of a void outcome: the version to which the contract has evolved, so that the inputs are planned again under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evolved: Option<u32>,
     /// How many inputs, from the first, were consumed. The others are free again.
     pub consumed: usize,
     /// The files, by index.

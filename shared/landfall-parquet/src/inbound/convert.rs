@@ -58,7 +58,7 @@ pub(super) fn takes(node: &Node, kind: Kind) -> bool {
     match node {
         _ if kind == Null => true,
         Node::Bool(_) => kind == Kind::Bool,
-        Node::Int { .. } | Node::UInt { .. } => matches!(kind, Int { .. } | Decimal { scale: 0 }),
+        Node::Int { .. } | Node::UInt { .. } => matches!(kind, Int { .. } | Decimal { scale: 0, .. }),
         Node::Float32(_) | Node::Float64(_) => {
             matches!(kind, Half | Float | Double | Int { .. } | Decimal { .. })
         }

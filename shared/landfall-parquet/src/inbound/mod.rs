@@ -22,6 +22,7 @@ mod rows;
 mod scalar;
 mod schema;
 mod source;
+mod survey;
 mod text;
 
 use std::borrow::Cow;
@@ -30,7 +31,6 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
-use landfall_core::contract::ViolationPolicy;
 
 use crate::column::StructNode;
 use crate::fault::{Fault, Position, QuarantineReason};
@@ -46,6 +46,8 @@ use plan::{Plan, Wishes};
 use rescue::Rescue;
 use rows::Walk;
 use source::{Form, Source, contradiction};
+
+pub(crate) use survey::survey;
 
 /// What a Parquet object begins and ends with.
 const MAGIC: &[u8] = b"PAR1";
@@ -154,17 +156,22 @@ impl Progress {
 
 impl Inbound {
     /// Reads the footer, and finds the columns of the contract.
-    pub(crate) fn open(object: Vec<u8>, stage: &Stage) -> Result<Self, Stop> {
+    pub(crate) fn open(object: Vec<u8>, stage: &Stage, rows: &Rows) -> Result<Self, Stop> {
         let opened = Arc::new(Opened::new(Bytes::from(object))?);
+        let policy = stage.policy();
         let plan = Plan::new(
             stage.records(),
             &opened.root,
             Wishes {
                 unknown: stage.unknown_fields(),
-                rescue: stage.policy() == ViolationPolicy::Rescue,
+                policy: policy.on_violation,
                 text: stage.given().wants_text(),
             },
-        )?;
+        );
+        if let Err(Refused { reason: QuarantineReason::Violation(code), .. }) = &plan {
+            rows.drift(*code, policy)?;
+        }
+        let plan = plan?;
         let progress = Progress::new(&opened, &plan.wanted);
         Ok(Self {
             opened,

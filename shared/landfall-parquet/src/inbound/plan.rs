@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use landfall_core::contract::UnknownFields;
+use landfall_core::contract::{UnknownFields, ViolationPolicy};
 
 use super::Refused;
 use super::convert::takes;
@@ -41,8 +41,8 @@ pub(super) struct Plan {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wishes {
     pub(super) unknown: UnknownFields,
-    /// Whether one column keeps what the others cannot hold.
-    pub(super) rescue: bool,
+    /// Under `rescue` one column keeps what the others cannot hold; under `evolve` members that are never but null are none.
+    pub(super) policy: ViolationPolicy,
     /// Whether each row is needed as text.
     pub(super) text: bool,
 }
@@ -54,11 +54,12 @@ impl Plan {
             return Err(mismatch("", "the object has no columns"));
         };
         // What may be rescued is any column, as text.
-        let whole = wishes.rescue || wishes.text;
+        let rescues = wishes.policy == ViolationPolicy::Rescue;
         let mut planner = Planner {
             unknown: wishes.unknown,
-            wanted: vec![whole; root.leaves.end],
-            rescued: wishes.rescue.then(Vec::new),
+            evolves: wishes.policy == ViolationPolicy::Evolve,
+            wanted: vec![rescues || wishes.text; root.leaves.end],
+            rescued: rescues.then(Vec::new),
         };
         let members = planner.members(records, branches, "", 0)?;
         for (field, found) in records.fields.iter().zip(&members.found) {
@@ -73,6 +74,7 @@ impl Plan {
 
 struct Planner {
     unknown: UnknownFields,
+    evolves: bool,
     wanted: Vec<bool>,
     rescued: Option<Vec<usize>>,
 }
@@ -103,6 +105,9 @@ impl Planner {
                 return Err(mismatch(path, "the object has two members of one name"));
             }
             if self.unknown == UnknownFields::Violation && node.find(branch.name.as_bytes(), 0).is_none() {
+                if self.evolves && matches!(branch.shape, Shape::Leaf(Kind::Null)) {
+                    continue;
+                }
                 if path.is_empty()
                     && let Some(rescued) = &mut self.rescued
                 {

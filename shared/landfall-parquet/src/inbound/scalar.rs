@@ -58,9 +58,9 @@ pub(super) fn scalar(kind: Kind, value: Value<'_>) -> Option<Scalar<'_>> {
         (Kind::Text, Value::Bytes(bytes)) => Scalar::Text(bytes),
         (Kind::Bytes, Value::Bytes(bytes)) => Scalar::Bytes(bytes),
         (Kind::Uuid, Value::Bytes(bytes)) => Scalar::Uuid(*bytes.first_chunk()?),
-        (Kind::Decimal { scale }, Value::Int32(value)) => Scalar::Decimal(value.into(), scale),
-        (Kind::Decimal { scale }, Value::Int64(value)) => Scalar::Decimal(value.into(), scale),
-        (Kind::Decimal { scale }, Value::Bytes(bytes)) => {
+        (Kind::Decimal { scale, .. }, Value::Int32(value)) => Scalar::Decimal(value.into(), scale),
+        (Kind::Decimal { scale, .. }, Value::Int64(value)) => Scalar::Decimal(value.into(), scale),
+        (Kind::Decimal { scale, .. }, Value::Bytes(bytes)) => {
             big_endian(bytes).map_or(Scalar::Huge, |value| Scalar::Decimal(value, scale))
         }
         (Kind::Date, Value::Int32(value)) => Scalar::Date(value),

@@ -31,6 +31,7 @@ pub(super) enum Kind {
         signed: bool,
     },
     Decimal {
+        precision: u8,
         scale: u8,
     },
     Date,
@@ -239,7 +240,7 @@ fn decimal_kind(physical: Physical, precision: i32, scale: i32) -> Result<Option
     }
     let scale = u8::try_from(scale).ok().filter(|scale| i32::from(*scale) <= precision && *scale <= 76);
     let scale = scale.ok_or_else(|| footer_error("a decimal has a scale that cannot be"))?;
-    Ok(Some(Kind::Decimal { scale }))
+    Ok(Some(Kind::Decimal { precision: u8::try_from(precision).unwrap_or(u8::MAX), scale }))
 }
 
 fn unit(unit: TimeUnit) -> Unit {

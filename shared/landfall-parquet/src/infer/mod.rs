@@ -3,18 +3,21 @@
 //! The proposal does not depend on the order of the inputs, but for the order of its columns: those of the first record
 //! come first. What does not fit one type is kept as `json`, which holds any value as its text: nothing is guessed at.
 
+mod evolve;
 mod propose;
 mod shape;
 
-use landfall_core::contract::{Column, DuplicateKeys};
+use landfall_core::contract::{Column, Contract, DuplicateKeys};
+use landfall_core::evolution::Change;
 
 use crate::decode::{Decoder, Whole};
 use crate::document::check_document;
 use crate::fault::Position;
+use crate::inbound::survey;
 use crate::json::Cursor;
-use crate::merge::Stop;
+use crate::merge::{Stop, guarded};
 use crate::records::{Form, Records};
-use shape::Shape;
+use shape::{Shape, Typed};
 
 /// What is known of the records that were seen.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub struct Refused {
 
 #[derive(Debug)]
 struct Input {
+    /// Its records: they count when it can be read to its end.
+    records: Shape,
     decoder: Decoder,
     split: Records,
     /// Set when the input cannot be read further.
@@ -65,16 +70,18 @@ impl Inference {
     /// Begins the next input.
     pub fn begin_input(&mut self) {
         self.input = Some(Input {
+            records: Shape::default(),
             decoder: Decoder::new(std::mem::take(&mut self.whole)),
             split: Records::new(),
             over: false,
         });
     }
 
-    /// Takes the next bytes of the input, as they are staged: plain, gzip or zstd.
+    /// Takes the next bytes of the input, as they are staged: plain, gzip, zstd or Parquet.
     pub fn push(&mut self, bytes: &[u8]) {
-        let Self { records, input, refused, first_refused, .. } = self;
-        let Some(Input { decoder, split, over }) = input.as_mut().filter(|input| !input.over) else { return };
+        let Self { input, refused, first_refused, .. } = self;
+        let Some(input) = input.as_mut().filter(|input| !input.over) else { return };
+        let Input { records, decoder, split, over } = input;
         let mut seen = Seen { records, refused, first_refused };
         let done = decoder
             .push(bytes, &mut |bytes| split.push(bytes, &mut |form, text, at| seen.record(form, text, at)));
@@ -84,23 +91,29 @@ impl Inference {
         }
     }
 
-    /// Ends the input.
+    /// Ends the input. What cannot be read to its end counts for nothing.
     pub fn end_input(&mut self) {
-        let Self { records, input, whole, refused, first_refused } = self;
-        let Some(Input { mut decoder, mut split, over }) = input.take() else { return };
-        let mut seen = Seen { records, refused, first_refused };
+        let Self { records: all, input, whole, refused, first_refused } = self;
+        let Some(Input { mut records, mut decoder, mut split, over }) = input.take() else { return };
+        let mut seen = Seen { records: &mut records, refused, first_refused };
         if !over {
             let done = decoder
                 .finish(&mut |bytes| split.push(bytes, &mut |form, text, at| seen.record(form, text, at)))
-                .and_then(|()| split.finish(&mut |form, text, at| seen.record(form, text, at)));
-            if let Err(stop) = done {
-                seen.stopped(stop);
-            } else if decoder.take_whole().is_some() {
-                let detail = "Parquet, whose types stand in it: nothing is proposed from it".to_owned();
-                seen.refuse(Position { line: 1, byte_offset: 0 }, detail);
+                .and_then(|()| split.finish(&mut |form, text, at| seen.record(form, text, at)))
+                .and_then(|()| decoder.take_whole().map_or(Ok(()), |object| seen.parquet(object)));
+            match done {
+                Ok(()) => all.join(records),
+                Err(stop) => seen.stopped(stop),
             }
         }
         *whole = decoder.into_whole();
+    }
+
+    /// What a contract takes in of the records seen: nullable columns for members that it does not name and that are somewhere
+    /// not null, wider types where a number needs one. Nothing when it holds all that it can be made to hold. `taken` are
+    /// names that no column may have.
+    pub fn evolve<'a>(&self, contract: &Contract, taken: impl IntoIterator<Item = &'a str>) -> Vec<Change> {
+        evolve::changes(&self.records, contract, taken)
     }
 
     /// How many lines were no JSON records, or inputs no such lines, and left out; and the first of the last input that had
@@ -145,6 +158,24 @@ impl Seen<'_> {
             let _checked = self.records.see(&mut cursor);
         } else {
             self.refuse(position, "no JSON object".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Reads a Parquet object: the rows for the values, the schema for the types.
+    fn parquet(&mut self, object: Vec<u8>) -> Result<(), Stop> {
+        let read = || survey(object, &mut |form, line, position| self.record(form, line, position));
+        let columns = guarded(read)?;
+        let mut unclear = 0_u64;
+        let members = self.records.objects.get_or_insert_default();
+        for (name, data_type) in columns {
+            let typed = &mut members.member(name).typed;
+            typed.join(data_type.map_or(Typed::Unclear, Typed::As));
+            unclear += u64::from(*typed == Typed::Unclear);
+        }
+        if unclear > 0 {
+            let detail = format!("{unclear} columns whose type is to be declared");
+            self.refuse(Position { line: 1, byte_offset: 0 }, detail);
         }
         Ok(())
     }

@@ -4,10 +4,8 @@ use landfall_core::column_name::ColumnNames;
 use landfall_core::contract::Column;
 use landfall_core::data_type::{DataType, TimeUnit};
 
-use super::shape::{Numbers, Objects, Shape, Texts};
+use super::shape::{MOST_DIGITS, Numbers, Objects, Shape, Texts, Typed};
 
-/// The most digits of a decimal.
-const MOST_DIGITS: i64 = 38;
 /// How deep types nest at most; what is deeper is `json`. One less than the grammar of types takes.
 const DEEPEST: usize = 15;
 /// An object with fewer different keys than this has members, whatever they look like.
@@ -20,20 +18,29 @@ pub(super) fn columns(records: &Shape, required: bool) -> Vec<Column> {
     let Some(objects) = &records.objects else { return Vec::new() };
     let mut names = ColumnNames::default();
     let column = |(key, shape): &(String, Shape)| {
-        let name = names.give(key);
         let everywhere = shape.values == objects.count && shape.nulls == 0;
-        Column {
-            from: (name != *key).then(|| key.clone()),
-            nullable: !(required && everywhere),
-            ..Column::new(name, data_type(shape, 0))
-        }
+        Some(Column { nullable: !(required && everywhere), ..column(&mut names, key, shape)? })
     };
-    // A document cannot name a member without a name.
-    objects.members.iter().filter(|(key, _)| !key.is_empty()).map(column).collect()
+    objects.members.iter().filter_map(column).collect()
+}
+
+/// A nullable column for a member. `None` where its type is to be declared, and for a member without a name: no document can
+/// name it.
+pub(super) fn column(names: &mut ColumnNames, key: &str, shape: &Shape) -> Option<Column> {
+    let data_type = match &shape.typed {
+        Typed::Unseen => data_type(shape, 0),
+        Typed::As(data_type) => data_type.clone(),
+        Typed::Unclear => return None,
+    };
+    if key.is_empty() {
+        return None;
+    }
+    let name = names.give(key);
+    Some(Column { from: (name != key).then(|| key.to_owned()), ..Column::new(name, data_type) })
 }
 
 /// The narrowest type that holds every value seen; `json` when no other does.
-fn data_type(shape: &Shape, depth: usize) -> DataType {
+pub(super) fn data_type(shape: &Shape, depth: usize) -> DataType {
     let Shape { bools, numbers, texts, lists, objects, .. } = shape;
     if depth >= DEEPEST {
         return DataType::Json;
@@ -49,7 +56,7 @@ fn data_type(shape: &Shape, depth: usize) -> DataType {
 }
 
 fn number(numbers: Numbers) -> DataType {
-    let Numbers { int64, uint64, float64, whole, fraction } = numbers;
+    let Numbers { int64, uint64, float64, whole, fraction, .. } = numbers;
     if int64 {
         return DataType::Int(64);
     }

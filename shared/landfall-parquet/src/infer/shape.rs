@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use landfall_core::data_type::TimeUnit;
+use landfall_core::data_type::{DataType, TimeUnit};
 
 use crate::fault::Checked;
 use crate::json::Cursor;
@@ -11,6 +11,8 @@ use crate::{number, time};
 
 /// An object with more different keys than this, over all records, has keys that are data.
 pub(super) const MOST_MEMBERS: usize = 2_000;
+/// The most digits of a decimal.
+pub(super) const MOST_DIGITS: i64 = 38;
 
 /// All values seen at one place.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +24,27 @@ pub(super) struct Shape {
     pub(super) texts: Option<Texts>,
     pub(super) lists: Option<Box<Shape>>,
     pub(super) objects: Option<Box<Objects>>,
+    pub(super) typed: Typed,
+}
+
+/// What objects that carry types say of one place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Typed {
+    #[default]
+    Unseen,
+    As(DataType),
+    /// None that a column can have, or several.
+    Unclear,
+}
+
+impl Typed {
+    pub(super) fn join(&mut self, other: Self) {
+        *self = match (std::mem::take(self), other) {
+            (Self::Unseen, other) | (other, Self::Unseen) => other,
+            (Self::As(one), Self::As(other)) => one.widened(&other).map_or(Self::Unclear, Self::As),
+            (Self::Unclear, _) | (_, Self::Unclear) => Self::Unclear,
+        };
+    }
 }
 
 /// All numbers seen at one place.
@@ -35,6 +58,43 @@ pub(super) struct Numbers {
     /// The most digits before and after the decimal point.
     pub(super) whole: i64,
     pub(super) fraction: i64,
+    /// How far those reach that a wider column may hold.
+    pub(super) reach: Reach,
+}
+
+/// How wide a type must be for the numbers that some type of its kind holds; the others count for nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// The bits of signed and of unsigned integers.
+    pub(super) signed: u8,
+    pub(super) unsigned: u8,
+    /// Whether one enters `float64` and not `float32`.
+    pub(super) double: bool,
+    /// The most digits before the decimal point of those that have at most [`MOST_DIGITS`].
+    pub(super) whole: i64,
+}
+
+impl Reach {
+    fn of(literal: &[u8], integer: bool, whole: i64, float64: bool) -> Self {
+        let bits = |fits: &dyn Fn(u8) -> bool| {
+            if integer { [8, 16, 32, 64].into_iter().find(|bits| fits(*bits)).unwrap_or(0) } else { 0 }
+        };
+        Self {
+            signed: bits(&|bits| number::signed(literal, bits).is_ok()),
+            unsigned: bits(&|bits| number::unsigned(literal, bits).is_ok()),
+            double: float64 && number::float32(literal, integer).is_err(),
+            whole: if whole <= MOST_DIGITS { whole } else { 0 },
+        }
+    }
+
+    fn join(self, other: Self) -> Self {
+        Self {
+            signed: self.signed.max(other.signed),
+            unsigned: self.unsigned.max(other.unsigned),
+            double: self.double || other.double,
+            whole: self.whole.max(other.whole),
+        }
+    }
 }
 
 /// All texts seen at one place.
@@ -118,6 +178,7 @@ impl Shape {
     pub(super) fn join(&mut self, other: Self) {
         self.values += other.values;
         self.nulls += other.nulls;
+        self.typed.join(other.typed);
         self.bools |= other.bools;
         if let Some(seen) = other.numbers {
             self.numbers = Some(self.numbers.map_or(seen, |numbers| numbers.join(seen)));
@@ -137,13 +198,9 @@ impl Shape {
 impl Numbers {
     fn of(literal: &[u8], integer: bool) -> Self {
         let (whole, fraction) = number::digits(literal);
-        Self {
-            int64: integer && number::signed(literal, 64).is_ok(),
-            uint64: integer && number::unsigned(literal, 64).is_ok(),
-            float64: number::float64(literal, integer).is_ok(),
-            whole,
-            fraction,
-        }
+        let float64 = number::float64(literal, integer).is_ok();
+        let reach = Reach::of(literal, integer, whole, float64);
+        Self { int64: reach.signed > 0, uint64: reach.unsigned > 0, float64, whole, fraction, reach }
     }
 
     fn join(self, other: Self) -> Self {
@@ -153,6 +210,7 @@ impl Numbers {
             float64: self.float64 && other.float64,
             whole: self.whole.max(other.whole),
             fraction: self.fraction.max(other.fraction),
+            reach: self.reach.join(other.reach),
         }
     }
 }
@@ -194,7 +252,7 @@ impl Objects {
     }
 
     /// The shape of a member.
-    fn member(&mut self, key: String) -> &mut Shape {
+    pub(super) fn member(&mut self, key: String) -> &mut Shape {
         if self.map.is_none() && !self.places.contains_key(&key) && self.members.len() >= MOST_MEMBERS {
             self.map = Some(self.joined_members());
             (self.members, self.places) = (Vec::new(), HashMap::new());

@@ -7,6 +7,7 @@ mod codecs;
 mod cutting;
 mod determinism;
 mod dictionaries;
+mod evolve;
 mod footer;
 mod given;
 mod infer;

@@ -1,0 +1,86 @@
+//! Which types hold all values of another: the widenings that Iceberg and Delta know, and no others.
+//!
+//! | from | to |
+//! |---|---|
+//! | `int8` `int16` `int32` | a wider signed integer |
+//! | `uint8` `uint16` `uint32` | a wider unsigned integer |
+//! | `float32` | `float64` |
+//! | `decimal(p,s)` | a decimal of more digits and the same scale |
+//! | lists, maps, structs | the same with wider items; a struct also with more members |
+//!
+//! Source: Iceberg specification, "Schema Evolution"; Delta protocol, "Type Widening".
+
+use crate::data_type::DataType;
+
+impl DataType {
+    /// The narrowest type that holds the values of both, when this one may be widened to it; this type itself when it holds the
+    /// other's. `None` when no widening does.
+    #[must_use]
+    pub fn widened(&self, other: &Self) -> Option<Self> {
+        Some(match (self, other) {
+            (Self::Int(bits), Self::Int(more)) => Self::Int(*bits.max(more)),
+            (Self::UInt(bits), Self::UInt(more)) => Self::UInt(*bits.max(more)),
+            (Self::Float32, Self::Float64) | (Self::Float64, Self::Float32) => Self::Float64,
+            (Self::Decimal(digits, scale), Self::Decimal(more, same)) if scale == same => {
+                Self::Decimal(*digits.max(more), *scale)
+            }
+            (Self::List(item), Self::List(other)) => Self::List(Box::new(item.widened(other)?)),
+            (Self::Map(values), Self::Map(others)) => Self::Map(Box::new(values.widened(others)?)),
+            (Self::Struct(members), Self::Struct(others)) => Self::Struct(widened_members(members, others)?),
+            (this, other) if this == other => this.clone(),
+            _ => return None,
+        })
+    }
+}
+
+fn widened_members(
+    members: &[(String, DataType)],
+    others: &[(String, DataType)],
+) -> Option<Vec<(String, DataType)>> {
+    let mut widened = members.to_vec();
+    for (name, other) in others {
+        // Readers fold case: a member that differs in case alone cannot stand beside the other.
+        match widened.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            Some((known, data_type)) if known == name => *data_type = data_type.widened(other)?,
+            Some(_) => return None,
+            None => widened.push((name.clone(), other.clone())),
+        }
+    }
+    Some(widened)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn widened(from: &str, other: &str) -> Option<String> {
+        let parse = |text: &str| text.parse::<DataType>().expect("a type");
+        parse(from).widened(&parse(other)).map(|data_type| data_type.to_string())
+    }
+
+    #[test]
+    fn a_type_is_widened_to_what_holds_all_its_values_and_to_nothing_else() {
+        for (from, other, expected) in [
+            ("int8", "int32", Some("int32")),
+            ("int64", "int8", Some("int64")),
+            ("uint16", "uint64", Some("uint64")),
+            ("float32", "float64", Some("float64")),
+            ("decimal(10,2)", "decimal(12,2)", Some("decimal(12,2)")),
+            ("list<int32>", "list<int64>", Some("list<int64>")),
+            ("map<string, float32>", "map<string, float64>", Some("map<string, float64>")),
+            ("struct<a: int32>", "struct<b: string, a: int64>", Some("struct<a: int64, b: string>")),
+            ("json", "json", Some("json")),
+            ("int32", "uint32", None),
+            ("int64", "float64", None),
+            ("decimal(10,2)", "decimal(12,3)", None),
+            ("string", "int64", None),
+            ("timestamp(ms)", "timestamp(us)", None),
+            ("date", "timestamp(us)", None),
+            ("struct<a: int32>", "struct<A: int32>", None),
+            ("struct<a: int32>", "struct<a: string>", None),
+        ] {
+            let expected = expected.map(|text| text.parse::<DataType>().expect("a type").to_string());
+            assert_eq!(widened(from, other), expected, "{from} and {other}");
+        }
+    }
+}
