@@ -135,6 +135,35 @@ async fn what_no_contract_takes_in_is_set_aside_as_a_row_and_nothing_evolves() {
     assert_sound(&scene).await;
 }
 
+#[tokio::test]
+async fn what_is_new_in_the_reserve_of_an_intent_evolves_too() {
+    // 64 KiB files of objects of 40 KB: two fill one, the others are the reserve.
+    let small =
+        evolving("").replace("[layout]\n", "[layout]\ntarget_bytes = 65536\nrow_group_bytes = 65536\n");
+    let mut scene = Scene::new(&[&small]);
+    let pad = |id: i64, more: &str| record(id, more) + &" \n".repeat(20_000);
+    for id in 0..40 {
+        scene.stage(
+            &format!("acme/rows/{id:02}"),
+            pad(
+                id,
+                match id {
+                    0 => ",\"score\":99999999999",
+                    1 => ",\"score\":1e99",
+                    39 => ",\"late\":1",
+                    _ => "",
+                },
+            ),
+        );
+    }
+    scene.deliver(&[ID]).await;
+    scene.run(600).await;
+    let delivered: Vec<i64> = (0..40).filter(|id| *id != 1).collect();
+    assert_eq!(scene.delivered_ids(LAKE), delivered);
+    assert_eq!(scene.rejected(ID).len(), 1);
+    assert_eq!(evolution(&scene).await.steps.len(), 2, "one for those in front, one for the last");
+}
+
 /// A plan of three objects, two of which drift, whose merge was never dispatched.
 async fn drifted() -> Scene {
     let mut scene = Scene::new(&[&evolving("")]);

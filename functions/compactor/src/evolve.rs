@@ -90,7 +90,7 @@ impl<S: ObjectStore> Run<'_, S> {
     /// # Errors
     /// [`WorkError`] when an input cannot be read, or time runs out.
     pub(crate) async fn infer(&self, count: usize) -> Result<Inference, WorkError> {
-        let mut inference = Inference::new();
+        let mut inference = Inference::of_contract(&self.pin.contract);
         let inputs = self.intent.inputs.get(..count).unwrap_or(&self.intent.inputs);
         // By index: a closure over references would not be general enough for a `Send` stream.
         let fetches =

@@ -10,7 +10,7 @@ use landfall_core::ledger::Ledger;
 use landfall_core::port::{Bucket, GetOutcome, ObjectBody as _, ObjectStore};
 use landfall_core::record::{FORMAT, Input, Intent, Outcome, Verdict};
 use landfall_lambda::Deadline;
-use landfall_parquet::{Flow, Inference, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OnDrift};
+use landfall_parquet::{Flow, Inference, InputInfo, InputVerdict, Merge, MergeError, MergeSpec};
 
 use crate::error::WorkError;
 use crate::evolve::asks_for_more;
@@ -99,7 +99,7 @@ impl<S: ObjectStore> Run<'_, S> {
         // So does a connection that is cut then; with it, but not for ever.
         let mut cuts: BTreeMap<usize, u32> = BTreeMap::new();
         // What was decided once did not evolve.
-        let mut on_drift = if self.decided.is_some() { OnDrift::Refuse } else { OnDrift::Stop };
+        let mut drift_from = if self.decided.is_some() { usize::MAX } else { 0 };
         let mut round = 0_u32;
         loop {
             // Each round under keys of its own: what an earlier one left there is never taken for this one's.
@@ -109,7 +109,7 @@ impl<S: ObjectStore> Run<'_, S> {
             round += 1;
             let mut files = StagedFiles::new(store, &target);
             let mut quarantine = QuarantineWriter::new(self.ledger, id, n, &target.execution);
-            match self.once(&mut files, &mut quarantine, &excluded, on_drift).await {
+            match self.once(&mut files, &mut quarantine, &excluded, drift_from).await {
                 Ok(Finished { verdicts, versions, raw_bytes }) => {
                     let files = files.into_files();
                     let outcome = Outcome {
@@ -141,12 +141,14 @@ impl<S: ObjectStore> Run<'_, S> {
                 }
                 Err(Stop::Drift { input }) => {
                     files.discard().await;
-                    // All that the file was to be made of: one version, and not one for each input.
-                    let inference = self.infer(self.intent.predicted.max(input + 1)).await?;
+                    // All that the file was to be made of: one version, and not one for each input. Further on, if it takes
+                    // more than that: twice as many each time.
+                    let asked = self.intent.predicted.max(drift_from.saturating_mul(2)).max(input + 1);
+                    let inference = self.infer(asked).await?;
                     if asks_for_more(&inference, self.pin) {
                         return Ok(Ran::Evolves(Box::new(inference)));
                     }
-                    on_drift = OnDrift::Refuse;
+                    drift_from = asked;
                 }
                 Err(Stop::Client(source)) => {
                     files.discard().await;
@@ -224,9 +226,9 @@ impl<S: ObjectStore> Run<'_, S> {
         files: &mut StagedFiles<'_, T>,
         quarantine: &mut QuarantineWriter<'_, S>,
         excluded: &BTreeMap<usize, InputVerdict>,
-        on_drift: OnDrift,
+        drift_from: usize,
     ) -> Result<Finished, Stop> {
-        let spec = MergeSpec { on_drift, ..MergeSpec::for_intent(self.intent, self.pin.clone()) };
+        let spec = MergeSpec { drift_from, ..MergeSpec::for_intent(self.intent, self.pin.clone()) };
         let begun = if self.encoding_thread { Merge::with_encoding_thread(spec) } else { Merge::new(spec) };
         let mut merge = begun.map_err(|error| self.engine(error))?;
         let mut verdicts = Vec::with_capacity(self.intent.inputs.len());

@@ -17,8 +17,7 @@ use landfall_core::plan::known_partition;
 use landfall_core::port::ListedObject;
 use landfall_core::record::{FORMAT, FlushReason, Input, Intent, KnownValue};
 use landfall_parquet::{
-    Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OnDrift, OutputEvent, Quarantine,
-    RejectedRow,
+    Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OutputEvent, Quarantine, RejectedRow,
 };
 
 use crate::Finding;
@@ -212,7 +211,7 @@ impl<'a> Execution<'a> {
         read: &mut dyn FnMut(u64),
     ) -> Result<Done, CommandError> {
         // The contract of a file that is given stays as it is.
-        let spec = MergeSpec { on_drift: OnDrift::Refuse, ..MergeSpec::for_intent(intent, config.clone()) };
+        let spec = MergeSpec { drift_from: usize::MAX, ..MergeSpec::for_intent(intent, config.clone()) };
         let several = thread::available_parallelism().is_ok_and(|processors| processors.get() > 1);
         let mut merge = if several { Merge::with_encoding_thread(spec)? } else { Merge::new(spec)? };
         let mut verdicts = Vec::with_capacity(files.len());

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{Column, Contract, ViolationPolicy};
 use crate::data_type::DataType;
 
-/// The most columns a contract evolves to: members beyond are data, not a form.
+/// The most columns a contract evolves to, members of structs counted one by one: what is beyond is data, not a form.
 pub const MOST_COLUMNS: usize = 2_000;
 
 /// One change of a contract.
@@ -78,8 +78,9 @@ impl Contract {
     #[must_use]
     pub fn evolved(&self, evolution: &Evolution) -> Self {
         let mut contract = self.clone();
+        let own: Vec<String> = self.file_columns().into_iter().map(|column| column.name).collect();
         for change in evolution.steps.iter().flat_map(|step| &step.changes) {
-            change.apply(&mut contract.columns);
+            change.apply(&mut contract.columns, &own);
         }
         contract.version = contract.version.max(evolution.contract_version());
         contract
@@ -104,8 +105,9 @@ impl Contract {
 
 impl Change {
     /// Makes the change, as far as it is not made. A document that was edited may stand against it (its column of this name
-    /// reads another member, or has another type): then nothing happens, and what is new is found anew.
-    fn apply(&self, columns: &mut Vec<Column>) {
+    /// reads another member, or has another type; one of its `own` names is that of the column): then nothing happens, and
+    /// what is new is found anew.
+    fn apply(&self, columns: &mut Vec<Column>, own: &[String]) {
         let widen = |column: &mut Column, to: &DataType| {
             if let Some(data_type) = column.data_type.widened(to) {
                 column.data_type = data_type;
@@ -115,8 +117,10 @@ impl Change {
             Self::Added { column: added } => {
                 let known = columns.iter_mut().find(|column| column.source_name() == added.source_name());
                 if let Some(column) = known {
-                    widen(column, &added.data_type);
-                } else if !columns.iter().any(|column| column.name.eq_ignore_ascii_case(&added.name)) {
+                    return widen(column, &added.data_type);
+                }
+                let names = columns.iter().map(|column| &column.name).chain(own);
+                if !names.into_iter().any(|name| name.eq_ignore_ascii_case(&added.name)) {
                     columns.push(added.clone());
                 }
             }

@@ -13,6 +13,22 @@
 use crate::data_type::DataType;
 
 impl DataType {
+    /// How many columns a file has for it: the leaves of what it nests.
+    pub fn leaves(&self) -> usize {
+        match self {
+            Self::List(item) => item.leaves(),
+            Self::Map(values) => values.leaves().saturating_add(1),
+            Self::Struct(members) => members.iter().map(|(_, member)| member.leaves()).sum(),
+            _ => 1,
+        }
+    }
+
+    /// Whether its text is read as this type again: it nests no deeper than the grammar does, and its members have names that
+    /// differ by more than case.
+    pub fn is_written(&self) -> bool {
+        self.to_string().parse::<Self>().as_ref() == Ok(self)
+    }
+
     /// The narrowest type that holds the values of both, when this one may be widened to it; this type itself when it holds the
     /// other's. `None` when no widening does.
     #[must_use]

@@ -9,18 +9,18 @@ use landfall_core::contract::ViolationPolicy;
 use crate::fault::{Fault, Position, QuarantineReason, RejectedRow, ViolationCode};
 use crate::limits;
 use crate::merge::Stop;
-use crate::spec::{InputInfo, MergeError, OnDrift};
+use crate::spec::{InputInfo, MergeError};
 
 /// What happens to records that break the contract.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
     pub(crate) on_violation: ViolationPolicy,
-    pub(crate) on_drift: OnDrift,
+    pub(crate) drift_from: usize,
 }
 
 impl Policy {
-    fn stops_at_drift(self) -> bool {
-        (self.on_violation, self.on_drift) == (ViolationPolicy::Evolve, OnDrift::Stop)
+    fn stops_at_drift(self, input: usize) -> bool {
+        self.on_violation == ViolationPolicy::Evolve && input >= self.drift_from
     }
 }
 
@@ -104,7 +104,7 @@ impl Rows {
 
     /// Ends the merge where the contract might evolve to hold what is refused.
     pub(crate) fn drift(&self, code: ViolationCode, policy: Policy) -> Result<(), Stop> {
-        if policy.stops_at_drift() && code.may_evolve() {
+        if policy.stops_at_drift(self.index) && code.may_evolve() {
             return Err(Stop::Failed(MergeError::Drift { input: self.index }));
         }
         Ok(())

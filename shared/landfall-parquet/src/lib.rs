@@ -64,4 +64,4 @@ pub use infer::{Inference, Refused};
 pub use merge::Merge;
 pub use output::{FileOpened, FinishedFile, OutputEvent};
 pub use schema::arrow_schema;
-pub use spec::{Flow, InputInfo, MergeError, MergeSpec, OnDrift};
+pub use spec::{Flow, InputInfo, MergeError, MergeSpec};

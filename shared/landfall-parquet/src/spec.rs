@@ -21,19 +21,9 @@ pub struct MergeSpec {
     pub planned_at: Timestamp,
     /// The partition values known in advance: one entry per level of the layout, `None` where the record decides.
     pub partition: Vec<Option<KnownValue>>,
-    /// What happens at the first value that a contract which evolves might take in.
-    pub on_drift: OnDrift,
-}
-
-/// What happens at the first value that a contract under `evolve` might take in: a member it does not name, a number beyond
-/// its column. Without meaning under the other policies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnDrift {
-    /// The merge ends with [`MergeError::Drift`]: whether the contract evolves is decided over all inputs.
-    #[default]
-    Stop,
-    /// The record is refused like any other: it is known that the contract does not take it in.
-    Refuse,
+    /// Under `evolve`: from which input on a value that the contract might take in ends the merge with [`MergeError::Drift`]. Of
+    /// inputs before it, by index, it is known that the contract takes nothing in: such records are refused like any other.
+    pub drift_from: usize,
 }
 
 impl MergeSpec {
@@ -45,7 +35,7 @@ impl MergeSpec {
             intent_hash: intent.hash(),
             planned_at: intent.planned_at,
             partition: intent.partition.clone(),
-            on_drift: OnDrift::default(),
+            drift_from: 0,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::output::OutputEvent;
 use crate::read::RecordReader;
 use crate::records::Form;
 use crate::route::{PartitionId, Router, Unrouted};
-use crate::spec::{InputInfo, MergeError, MergeSpec, OnDrift};
+use crate::spec::{InputInfo, MergeError, MergeSpec};
 
 /// The fewest rows that are worth writing at once, unless they weigh more than this.
 const SLICE_ROWS: u64 = 2048;
@@ -48,7 +48,7 @@ pub(crate) struct Stage {
     /// The weight after which a file's size is looked at.
     slice_weight: u64,
     target: u64,
-    on_drift: OnDrift,
+    drift_from: usize,
 }
 
 impl Stage {
@@ -58,7 +58,7 @@ impl Stage {
         let records = contract.empty_records();
         let given = Given::new(&spec.config.contract, spec.planned_at, &spec.job_id)
             .with_text(spec.config.layout.format == FileFormat::Jsonl);
-        let (target, on_drift) = (spec.config.layout.target_bytes, spec.on_drift);
+        let (target, drift_from) = (spec.config.layout.target_bytes, spec.drift_from);
         let kept = kept(&spec, &contract);
         let schema = match &kept {
             Some(kept) => {
@@ -83,7 +83,7 @@ impl Stage {
             waiting_weight: 0,
             partition_weights: BTreeMap::new(),
             target,
-            on_drift,
+            drift_from,
         })
     }
 
@@ -250,7 +250,7 @@ impl Stage {
 
     /// What happens to records that break the contract.
     pub(crate) fn policy(&self) -> Policy {
-        Policy { on_violation: self.contract.on_violation, on_drift: self.on_drift }
+        Policy { on_violation: self.contract.on_violation, drift_from: self.drift_from }
     }
 
     /// What fills the columns that are landfall's own.

@@ -63,7 +63,7 @@ pub(crate) fn merge(contract: &Contract, inputs: &[Vec<&[u8]>]) -> Outcome {
         intent_hash: "ab".repeat(32),
         planned_at: "2026-05-19T10:15:00Z".parse().expect("a time"),
         partition: Vec::new(),
-        on_drift: landfall_parquet::OnDrift::default(),
+        drift_from: 0,
     };
     let mut merge = Merge::new(spec).expect("a contract that compiles");
     let mut outcome = Outcome { verdicts: Vec::new(), rejected: Vec::new(), files: Vec::new(), rows: 0 };

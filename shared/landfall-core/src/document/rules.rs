@@ -16,7 +16,8 @@ pub(super) const MAX_DESCRIPTION: usize = 255;
 
 /// The form of documents this build reads.
 pub(super) const DOCUMENT_VERSION: u32 = 1;
-pub(super) const CONTRACT_VERSION: RangeInclusive<u32> = 1..=u32::MAX;
+/// Half of what there is: the other half is for versions that a contract evolves to.
+pub(super) const CONTRACT_VERSION: RangeInclusive<u32> = 1..=i32::MAX.cast_unsigned();
 pub(super) const LENGTH: RangeInclusive<u32> = 0..=u32::MAX;
 /// 64 KiB (for trials) to 5 GiB, the most that one copy can carry.
 pub(super) const TARGET_BYTES: RangeInclusive<u64> = 65_536..=5_368_709_120;

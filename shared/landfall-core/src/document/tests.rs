@@ -202,7 +202,7 @@ fn only_version_one_is_read() {
     );
     check(
         &[("[contract]\nversion = 1", "[contract]\nversion = 0")],
-        &["14:11: contract.version: expected a whole number from 1 to 4294967295"],
+        &["14:11: contract.version: expected a whole number from 1 to 2147483647"],
     );
 }
 

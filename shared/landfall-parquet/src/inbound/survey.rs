@@ -17,8 +17,7 @@ use landfall_core::data_type::{DataType, TimeUnit};
 use super::footer::Opened;
 use super::schema::{Branch, Kind, Shape, Unit};
 use super::source::Source;
-use super::{Progress, Refused, row_position, text};
-use crate::fault::QuarantineReason;
+use super::{Progress, row_position, text};
 use crate::limits;
 use crate::merge::Stop;
 use crate::records::{Form, RecordSink};
@@ -29,15 +28,15 @@ const MOST_DIGITS: u8 = 38;
 /// The type of a column, by its name: `None` when no type is told by what is stored. A column of nulls alone is none.
 pub(crate) type ColumnType = (String, Option<DataType>);
 
-/// Reads the whole object: `row` takes each row as JSON text. Answers the types of its columns.
+/// How much text of rows is read of one object: enough to see what numbers its columns need. Its types stand in the schema.
+const MOST_TEXT: u64 = 128 * 1024 * 1024;
+
+/// Reads an object: `row` takes each of its first rows as JSON text. Answers the types of its columns.
 ///
 /// # Errors
-/// [`Stop::Quarantine`] when it cannot be read, or expands beyond the limits of a merge.
+/// [`Stop::Quarantine`] when it cannot be read.
 pub(crate) fn survey(object: Vec<u8>, row: &mut RecordSink<'_>) -> Result<Vec<ColumnType>, Stop> {
-    let length = object.len() as u64;
     let opened = Arc::new(Opened::new(Bytes::from(object))?);
-    let most = length.saturating_mul(limits::EXPANSION_RATIO).max(limits::PARQUET_EXPANSION_FLOOR);
-    let most = most.min(limits::OBJECT_BYTES);
     let mut progress = Progress::new(&opened, &vec![true; opened.root.leaves.end]);
     let mut decoded = 0_u64;
     while let Some((first, batch, _)) = progress.take()? {
@@ -47,9 +46,8 @@ pub(crate) fn survey(object: Vec<u8>, row: &mut RecordSink<'_>) -> Result<Vec<Co
             let line = text::row(&opened.root, &source, index, limits::LINE_BYTES)
                 .map_err(|refused| refused.at(Some(at)))?;
             decoded = decoded.saturating_add(line.len() as u64);
-            if decoded > most {
-                let detail = "more decoded bytes than the limit";
-                return Err(Refused::new(QuarantineReason::ExpansionRatio, detail).at(Some(at)));
+            if decoded > MOST_TEXT {
+                return Ok(column_types(&opened.root));
             }
             row(Form::Line, &line, row_position(at))?;
         }
@@ -60,7 +58,8 @@ pub(crate) fn survey(object: Vec<u8>, row: &mut RecordSink<'_>) -> Result<Vec<Co
 fn column_types(root: &Branch) -> Vec<ColumnType> {
     let Shape::Struct(columns) = &root.shape else { return Vec::new() };
     let typed = columns.iter().filter(|column| !matches!(column.shape, Shape::Leaf(Kind::Null)));
-    typed.map(|column| (column.name.clone(), data_type(&column.shape))).collect()
+    let written = |column: &Branch| data_type(&column.shape).filter(DataType::is_written);
+    typed.map(|column| (column.name.clone(), written(column))).collect()
 }
 
 /// As deep as the schema, which is bounded.

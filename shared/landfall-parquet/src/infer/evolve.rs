@@ -3,13 +3,15 @@
 //! It answers to need alone: a column is widened when a number of its kind does not fit it and fits a wider one, and a
 //! contract that took a change in asks for nothing more when it meets the same records again.
 
+use std::collections::{HashMap, HashSet};
+
 use landfall_core::column_name::ColumnNames;
-use landfall_core::contract::{Contract, UnknownFields};
+use landfall_core::contract::{Column, Contract, UnknownFields};
 use landfall_core::data_type::DataType;
 use landfall_core::evolution::{Change, MOST_COLUMNS};
 
-use super::propose;
-use super::shape::{MOST_DIGITS, Objects, Reach, Shape};
+use super::propose::{self, Nulls};
+use super::shape::{MOST_DIGITS, Objects, Reach, Shape, Typed};
 
 /// The changes, in the order in which the contract's columns stand and new members were first seen.
 pub(super) fn changes<'a>(
@@ -18,84 +20,128 @@ pub(super) fn changes<'a>(
     taken: impl IntoIterator<Item = &'a str>,
 ) -> Vec<Change> {
     let Some(objects) = &records.objects else { return Vec::new() };
+    let mut room =
+        MOST_COLUMNS.saturating_sub(contract.columns.iter().map(|column| column.data_type.leaves()).sum());
+    let mut take = |more: usize| {
+        let fits = more <= room;
+        room = if fits { room - more } else { room };
+        fits
+    };
     let adds = contract.unknown_fields == UnknownFields::Violation;
-    let widened = contract.columns.iter().filter_map(|column| {
-        let (_, shape) = objects.members.iter().find(|(key, _)| key == column.source_name())?;
-        let to = needed(shape, &column.data_type, adds, 0);
-        (to != column.data_type).then(|| Change::Widened { column: column.name.clone(), to })
-    });
-    let mut changes: Vec<Change> = widened.collect();
+    let seen: HashMap<&str, &Shape> =
+        objects.members.iter().map(|(key, shape)| (key.as_str(), shape)).collect();
+    let mut changes = Vec::new();
+    for column in &contract.columns {
+        let Some(shape) = seen.get(column.source_name()) else { continue };
+        let typed = match &shape.typed {
+            Typed::As(data_type) => Some(data_type),
+            Typed::Unseen | Typed::Unclear => None,
+        };
+        // Of members whose type is to be declared none can be told from their text.
+        let adds = adds && shape.typed != Typed::Unclear;
+        let mut to = Need { adds }.of(shape, &column.data_type, typed, 0);
+        let more = to.leaves().saturating_sub(column.data_type.leaves());
+        if !to.is_written() || !take(more) {
+            to = Need { adds: false }.of(shape, &column.data_type, typed, 0);
+        }
+        if to != column.data_type && to.is_written() {
+            changes.push(Change::Widened { column: column.name.clone(), to });
+        }
+    }
     if !adds {
         return changes;
     }
     let mut names = ColumnNames::default();
     contract.file_columns().iter().for_each(|column| names.reserve(&column.name));
     taken.into_iter().for_each(|name| names.reserve(name));
-    let known = |key: &str| contract.columns.iter().any(|column| column.source_name() == key);
-    let new = objects.members.iter().filter(|(key, shape)| !known(key) && says_something(shape));
-    let added = new.filter_map(|(key, shape)| propose::column(&mut names, key, shape));
-    let room = MOST_COLUMNS.saturating_sub(contract.columns.len());
-    changes.extend(added.take(room).map(|column| Change::Added { column }));
+    let known: HashSet<&str> = contract.columns.iter().map(Column::source_name).collect();
+    for (key, shape) in &objects.members {
+        if known.contains(key.as_str()) || !shape.says_something() {
+            continue;
+        }
+        let Some(mut column) = propose::column(&mut names, key, shape, Nulls::LeftOut) else { continue };
+        if !column.data_type.is_written() || !take(column.data_type.leaves()) {
+            // As text it is one column; a column of Parquet has no such text.
+            if shape.typed != Typed::Unseen || !take(1) {
+                continue;
+            }
+            column.data_type = DataType::Json;
+        }
+        changes.push(Change::Added { column });
+    }
     changes
 }
 
-/// Whether a value of it is other than null: null says of a member what its absence says.
-fn says_something(shape: &Shape) -> bool {
-    shape.values > shape.nulls
-}
-
-/// What a type must become to hold the values of its kind; itself when it holds them, or no widening does.
-fn needed(shape: &Shape, data_type: &DataType, adds: bool, depth: usize) -> DataType {
-    let reach = || shape.numbers.map_or_else(Reach::default, |numbers| numbers.reach);
-    match data_type {
-        DataType::Int(bits) => DataType::Int(reach().signed.max(*bits)),
-        DataType::UInt(bits) => DataType::UInt(reach().unsigned.max(*bits)),
-        DataType::Float32 if reach().double => DataType::Float64,
-        DataType::Decimal(precision, scale) => {
-            let digits = reach().whole + i64::from(*scale);
-            let digits = u8::try_from(digits).ok().filter(|digits| i64::from(*digits) <= MOST_DIGITS);
-            DataType::Decimal(digits.unwrap_or(0).max(*precision), *scale)
-        }
-        DataType::List(item) => {
-            let wider = shape.lists.as_ref().map(|seen| needed(seen, item, adds, depth + 1));
-            DataType::List(wider.map_or_else(|| item.clone(), Box::new))
-        }
-        DataType::Map(values) => {
-            let wider = shape.objects.as_ref().map(|seen| of_map(seen, values, adds, depth + 1));
-            DataType::Map(wider.map_or_else(|| values.clone(), Box::new))
-        }
-        DataType::Struct(members) => {
-            let wider = shape.objects.as_ref().map(|seen| of_struct(seen, members, adds, depth + 1));
-            DataType::Struct(wider.unwrap_or_else(|| members.clone()))
-        }
-        other => other.clone(),
-    }
-}
-
-fn of_map(seen: &Objects, values: &DataType, adds: bool, depth: usize) -> DataType {
-    let shapes = seen.members.iter().map(|(_, shape)| shape).chain(&seen.map);
-    shapes.fold(values.clone(), |wider, shape| needed(shape, &wider, adds, depth))
-}
-
-/// New members are typed as deep as the grammar of types takes them.
-fn of_struct(
-    seen: &Objects,
-    members: &[(String, DataType)],
+/// What types must become to hold the values of their kind: themselves when they hold them, or no widening does.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    /// Whether structs gain members.
     adds: bool,
-    depth: usize,
-) -> Vec<(String, DataType)> {
-    let mut wider: Vec<(String, DataType)> = members.to_vec();
-    for (key, shape) in &seen.members {
-        let room = wider.len() < MOST_COLUMNS;
-        // Readers fold case: a member cannot stand beside another that differs in case alone.
-        if let Some((known, data_type)) = wider.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(key))
-        {
-            if known == key {
-                *data_type = needed(shape, data_type, adds, depth);
+}
+
+impl Need {
+    /// `typed` is what Parquet says of the place: it tells the types of new members, and of a float that it is double.
+    fn of(self, shape: &Shape, data_type: &DataType, typed: Option<&DataType>, depth: usize) -> DataType {
+        let reach = || shape.numbers.map_or_else(Reach::default, |numbers| numbers.reach);
+        match data_type {
+            DataType::Int(bits) => DataType::Int(reach().signed.max(*bits)),
+            DataType::UInt(bits) => DataType::UInt(reach().unsigned.max(*bits)),
+            DataType::Float32 if reach().double || typed == Some(&DataType::Float64) => DataType::Float64,
+            DataType::Decimal(precision, scale) => {
+                let digits = reach().whole + i64::from(*scale);
+                let digits = u8::try_from(digits).ok().filter(|digits| i64::from(*digits) <= MOST_DIGITS);
+                DataType::Decimal(digits.unwrap_or(0).max(*precision), *scale)
             }
-        } else if adds && !key.is_empty() && says_something(shape) && room {
-            wider.push((key.clone(), propose::data_type(shape, depth)));
+            DataType::List(item) => {
+                let typed = if let Some(DataType::List(typed)) = typed { Some(&**typed) } else { None };
+                let nothing = Shape::default();
+                let seen = shape.lists.as_deref().unwrap_or(&nothing);
+                DataType::List(Box::new(self.of(seen, item, typed, depth + 1)))
+            }
+            DataType::Map(values) => {
+                let typed = if let Some(DataType::Map(typed)) = typed { Some(&**typed) } else { None };
+                DataType::Map(Box::new(self.of_map(shape, values, typed, depth + 1)))
+            }
+            DataType::Struct(members) => {
+                let typed = if let Some(DataType::Struct(typed)) = typed { typed } else { &Vec::new() };
+                DataType::Struct(self.of_struct(shape.objects.as_deref(), members, typed, depth + 1))
+            }
+            other => other.clone(),
         }
     }
-    wider
+
+    fn of_map(self, shape: &Shape, values: &DataType, typed: Option<&DataType>, depth: usize) -> DataType {
+        let nothing = Shape::default();
+        let typed_alone = self.of(&nothing, values, typed, depth);
+        let Some(seen) = &shape.objects else { return typed_alone };
+        let shapes = seen.members.iter().map(|(_, shape)| shape).chain(&seen.map);
+        shapes.fold(typed_alone, |wider, shape| self.of(shape, &wider, typed, depth))
+    }
+
+    /// New members are typed as deep as the grammar of types takes them. Readers fold case: a member cannot stand beside
+    /// another that differs in case alone.
+    fn of_struct(
+        self,
+        seen: Option<&Objects>,
+        members: &[(String, DataType)],
+        typed: &[(String, DataType)],
+        depth: usize,
+    ) -> Vec<(String, DataType)> {
+        let mut wider: Vec<(String, DataType)> = members.to_vec();
+        let type_of = |key: &str| typed.iter().find(|(name, _)| name == key).map(|(_, data_type)| data_type);
+        let nothing = Shape::default();
+        let values = seen.iter().flat_map(|seen| &seen.members).map(|(key, shape)| (key, shape));
+        for (key, shape) in values.chain(typed.iter().map(|(key, _)| (key, &nothing))) {
+            let known = wider.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(key));
+            if let Some((known, data_type)) = known {
+                if known == key {
+                    *data_type = self.of(shape, data_type, type_of(key), depth);
+                }
+            } else if self.adds && !key.is_empty() && (shape.says_something() || type_of(key).is_some()) {
+                let proposed = || propose::data_type(shape, depth, Nulls::LeftOut);
+                wider.push((key.clone(), type_of(key).cloned().unwrap_or_else(proposed)));
+            }
+        }
+        wider
+    }
 }

@@ -17,12 +17,15 @@ use crate::inbound::survey;
 use crate::json::Cursor;
 use crate::merge::{Stop, guarded};
 use crate::records::{Form, Records};
-use shape::{Shape, Typed};
+use shape::{Places, Shape, Typed};
 
 /// What is known of the records that were seen.
 #[derive(Debug)]
 pub struct Inference {
     records: Shape,
+    places: Places,
+    /// Members that are told apart whatever else comes.
+    known: Vec<String>,
     input: Option<Input>,
     /// What a decoder leaves to the next one.
     whole: Whole,
@@ -43,6 +46,7 @@ pub struct Refused {
 struct Input {
     /// Its records: they count when it can be read to its end.
     records: Shape,
+    places: Places,
     decoder: Decoder,
     split: Records,
     /// Set when the input cannot be read further.
@@ -58,8 +62,19 @@ impl Default for Inference {
 impl Inference {
     /// Nothing seen yet.
     pub fn new() -> Self {
+        Self::knowing(Vec::new())
+    }
+
+    /// Nothing seen yet, and [`Inference::evolve`] will be asked of this contract.
+    pub fn of_contract(contract: &Contract) -> Self {
+        Self::knowing(contract.columns.iter().map(|column| column.source_name().to_owned()).collect())
+    }
+
+    fn knowing(known: Vec<String>) -> Self {
         Self {
-            records: Shape::default(),
+            records: Shape::of_records(&known),
+            places: Places::default(),
+            known,
             input: None,
             whole: Whole::default(),
             refused: 0,
@@ -70,7 +85,8 @@ impl Inference {
     /// Begins the next input.
     pub fn begin_input(&mut self) {
         self.input = Some(Input {
-            records: Shape::default(),
+            records: Shape::of_records(&self.known),
+            places: Places::default(),
             decoder: Decoder::new(std::mem::take(&mut self.whole)),
             split: Records::new(),
             over: false,
@@ -81,8 +97,8 @@ impl Inference {
     pub fn push(&mut self, bytes: &[u8]) {
         let Self { input, refused, first_refused, .. } = self;
         let Some(input) = input.as_mut().filter(|input| !input.over) else { return };
-        let Input { records, decoder, split, over } = input;
-        let mut seen = Seen { records, refused, first_refused };
+        let Input { records, places, decoder, split, over } = input;
+        let mut seen = Seen { records, places, refused, first_refused };
         let done = decoder
             .push(bytes, &mut |bytes| split.push(bytes, &mut |form, text, at| seen.record(form, text, at)));
         if let Err(stop) = done {
@@ -93,16 +109,17 @@ impl Inference {
 
     /// Ends the input. What cannot be read to its end counts for nothing.
     pub fn end_input(&mut self) {
-        let Self { records: all, input, whole, refused, first_refused } = self;
-        let Some(Input { mut records, mut decoder, mut split, over }) = input.take() else { return };
-        let mut seen = Seen { records: &mut records, refused, first_refused };
+        let Self { records: all, places: of_all, input, whole, refused, first_refused, .. } = self;
+        let Some(input) = input.take() else { return };
+        let Input { mut records, mut places, mut decoder, mut split, over } = input;
+        let mut seen = Seen { records: &mut records, places: &mut places, refused, first_refused };
         if !over {
             let done = decoder
                 .finish(&mut |bytes| split.push(bytes, &mut |form, text, at| seen.record(form, text, at)))
                 .and_then(|()| split.finish(&mut |form, text, at| seen.record(form, text, at)))
                 .and_then(|()| decoder.take_whole().map_or(Ok(()), |object| seen.parquet(object)));
             match done {
-                Ok(()) => all.join(records),
+                Ok(()) => all.join(records, of_all),
                 Err(stop) => seen.stopped(stop),
             }
         }
@@ -110,7 +127,7 @@ impl Inference {
     }
 
     /// What a contract takes in of the records seen: nullable columns for members that it does not name and that are somewhere
-    /// not null, wider types where a number needs one. Nothing when it holds all that it can be made to hold. `taken` are
+    /// not null (or have a type, in Parquet), wider types where a number needs one. Nothing when it holds all that it can be made to hold. `taken` are
     /// names that no column may have.
     pub fn evolve<'a>(&self, contract: &Contract, taken: impl IntoIterator<Item = &'a str>) -> Vec<Change> {
         evolve::changes(&self.records, contract, taken)
@@ -136,6 +153,7 @@ impl Inference {
 /// Where the records of an input go.
 struct Seen<'a> {
     records: &'a mut Shape,
+    places: &'a mut Places,
     refused: &'a mut u64,
     first_refused: &'a mut Option<Refused>,
 }
@@ -155,7 +173,7 @@ impl Seen<'_> {
         cursor.space();
         if cursor.peek() == Some(b'{') {
             // What was checked is read without a fault.
-            let _checked = self.records.see(&mut cursor);
+            let _checked = self.records.see(&mut cursor, self.places);
         } else {
             self.refuse(position, "no JSON object".to_owned());
         }
@@ -169,9 +187,9 @@ impl Seen<'_> {
         let mut unclear = 0_u64;
         let members = self.records.objects.get_or_insert_default();
         for (name, data_type) in columns {
-            let typed = &mut members.member(name).typed;
-            typed.join(data_type.map_or(Typed::Unclear, Typed::As));
-            unclear += u64::from(*typed == Typed::Unclear);
+            unclear += u64::from(data_type.is_none());
+            let typed = data_type.map_or(Typed::Unclear, Typed::As);
+            members.member(name, self.places).typed.join(typed);
         }
         if unclear > 0 {
             let detail = format!("{unclear} columns whose type is to be declared");

@@ -4,7 +4,7 @@ use landfall_core::column_name::ColumnNames;
 use landfall_core::contract::Column;
 use landfall_core::data_type::{DataType, TimeUnit};
 
-use super::shape::{MOST_DIGITS, Numbers, Objects, Shape, Texts, Typed};
+use super::shape::{MOST_DIGITS, Numbers, Objects, Places, Shape, Texts, Typed};
 
 /// How deep types nest at most; what is deeper is `json`. One less than the grammar of types takes.
 const DEEPEST: usize = 15;
@@ -13,22 +13,35 @@ const FEW_KEYS: usize = 100;
 /// Keys are data when an object has, on average, less than one in so many of all that were seen.
 const SPARSE: u64 = 20;
 
+/// What becomes of members of structs that are null wherever they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nulls {
+    /// They are `json`: a contract must name what it reads.
+    Kept,
+    /// They are left out, until a value shows their type.
+    LeftOut,
+}
+
 /// A column for each member of the records.
 pub(super) fn columns(records: &Shape, required: bool) -> Vec<Column> {
     let Some(objects) = &records.objects else { return Vec::new() };
+    // Some of what the records hold would be in none of these.
+    if objects.rest.is_some() {
+        return Vec::new();
+    }
     let mut names = ColumnNames::default();
     let column = |(key, shape): &(String, Shape)| {
         let everywhere = shape.values == objects.count && shape.nulls == 0;
-        Some(Column { nullable: !(required && everywhere), ..column(&mut names, key, shape)? })
+        Some(Column { nullable: !(required && everywhere), ..column(&mut names, key, shape, Nulls::Kept)? })
     };
     objects.members.iter().filter_map(column).collect()
 }
 
 /// A nullable column for a member. `None` where its type is to be declared, and for a member without a name: no document can
 /// name it.
-pub(super) fn column(names: &mut ColumnNames, key: &str, shape: &Shape) -> Option<Column> {
+pub(super) fn column(names: &mut ColumnNames, key: &str, shape: &Shape, nulls: Nulls) -> Option<Column> {
     let data_type = match &shape.typed {
-        Typed::Unseen => data_type(shape, 0),
+        Typed::Unseen => data_type(shape, 0, nulls),
         Typed::As(data_type) => data_type.clone(),
         Typed::Unclear => return None,
     };
@@ -40,7 +53,7 @@ pub(super) fn column(names: &mut ColumnNames, key: &str, shape: &Shape) -> Optio
 }
 
 /// The narrowest type that holds every value seen; `json` when no other does.
-pub(super) fn data_type(shape: &Shape, depth: usize) -> DataType {
+pub(super) fn data_type(shape: &Shape, depth: usize, nulls: Nulls) -> DataType {
     let Shape { bools, numbers, texts, lists, objects, .. } = shape;
     if depth >= DEEPEST {
         return DataType::Json;
@@ -49,8 +62,8 @@ pub(super) fn data_type(shape: &Shape, depth: usize) -> DataType {
         (true, None, None, None, None) => DataType::Bool,
         (false, Some(numbers), None, None, None) => number(*numbers),
         (false, None, Some(texts), None, None) => text(*texts),
-        (false, None, None, Some(item), None) => list(item, depth),
-        (false, None, None, None, Some(objects)) => object(objects, depth),
+        (false, None, None, Some(item), None) => DataType::List(Box::new(data_type(item, depth + 1, nulls))),
+        (false, None, None, None, Some(objects)) => object(objects, depth, nulls),
         _ => DataType::Json,
     }
 }
@@ -83,13 +96,9 @@ fn text(texts: Texts) -> DataType {
     }
 }
 
-fn list(item: &Shape, depth: usize) -> DataType {
-    DataType::List(Box::new(data_type(item, depth + 1)))
-}
-
-fn object(objects: &Objects, depth: usize) -> DataType {
+fn object(objects: &Objects, depth: usize, nulls: Nulls) -> DataType {
     if let Some(values) = &objects.map {
-        return DataType::Map(Box::new(data_type(values, depth + 1)));
+        return DataType::Map(Box::new(data_type(values, depth + 1, nulls)));
     }
     let members = &objects.members;
     let written: u64 = members.iter().map(|(_, shape)| shape.values).sum();
@@ -97,10 +106,12 @@ fn object(objects: &Objects, depth: usize) -> DataType {
     if members.len() >= FEW_KEYS && sparse {
         let mut values = Shape::default();
         for (_, shape) in members {
-            values.join(shape.clone());
+            values.join(shape.clone(), &mut Places::default());
         }
-        return DataType::Map(Box::new(data_type(&values, depth + 1)));
+        return DataType::Map(Box::new(data_type(&values, depth + 1, nulls)));
     }
+    let kept = |shape: &Shape| nulls == Nulls::Kept || shape.says_something();
+    let members: Vec<&(String, Shape)> = members.iter().filter(|(_, shape)| kept(shape)).collect();
     let mut names = std::collections::BTreeSet::new();
     // Readers fold case, and a struct without members cannot be written.
     if members.is_empty()
@@ -108,6 +119,6 @@ fn object(objects: &Objects, depth: usize) -> DataType {
     {
         return DataType::Json;
     }
-    let typed = members.iter().map(|(key, shape)| (key.clone(), data_type(shape, depth + 1)));
+    let typed = members.iter().map(|(key, shape)| (key.clone(), data_type(shape, depth + 1, nulls)));
     DataType::Struct(typed.collect())
 }

@@ -11,8 +11,23 @@ use crate::{number, time};
 
 /// An object with more different keys than this, over all records, has keys that are data.
 pub(super) const MOST_MEMBERS: usize = 2_000;
+/// An object with a longer key has keys that are data.
+const LONGEST_KEY: usize = 255;
 /// The most digits of a decimal.
 pub(super) const MOST_DIGITS: i64 = 38;
+/// How many different places are told apart; further keys of an object make data of its keys. A line of 64 MiB can hold millions
+/// of keys, each a place, under each other.
+const MOST_PLACES: usize = 100_000;
+
+/// How many places may still be told apart.
+#[derive(Debug)]
+pub(super) struct Places(usize);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(MOST_PLACES)
+    }
+}
 
 /// All values seen at one place.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +48,7 @@ pub(super) enum Typed {
     #[default]
     Unseen,
     As(DataType),
-    /// None that a column can have, or several.
+    /// None that a column can have.
     Unclear,
 }
 
@@ -41,8 +56,10 @@ impl Typed {
     pub(super) fn join(&mut self, other: Self) {
         *self = match (std::mem::take(self), other) {
             (Self::Unseen, other) | (other, Self::Unseen) => other,
-            (Self::As(one), Self::As(other)) => one.widened(&other).map_or(Self::Unclear, Self::As),
-            (Self::Unclear, _) | (_, Self::Unclear) => Self::Unclear,
+            // What differs is refused when it is read; the first holds.
+            (Self::As(one), Self::As(other)) => Self::As(one.widened(&other).unwrap_or(one)),
+            (Self::As(one), Self::Unclear) | (Self::Unclear, Self::As(one)) => Self::As(one),
+            (Self::Unclear, Self::Unclear) => Self::Unclear,
         };
     }
 }
@@ -117,16 +134,34 @@ pub(super) struct Objects {
     places: HashMap<String, usize>,
     /// Set when there were too many different keys: what all their values are like.
     pub(super) map: Option<Shape>,
+    /// Whether these are the records themselves, whose first keys stay members: there is no map to be made of a record.
+    of_records: bool,
+    /// What the keys of records beyond those are like.
+    pub(super) rest: Option<Box<Shape>>,
 }
 
 impl Shape {
+    /// No record seen yet, of which these members are told apart whatever else comes.
+    pub(super) fn of_records(members: &[String]) -> Self {
+        let mut objects = Objects { of_records: true, ..Objects::default() };
+        for member in members {
+            objects.member(member.clone(), &mut Places::default());
+        }
+        Self { objects: Some(Box::new(objects)), ..Self::default() }
+    }
+
+    /// Whether a value of it is other than null, or a type is told: null says of a member what its absence says.
+    pub(super) fn says_something(&self) -> bool {
+        self.values > self.nulls || matches!(self.typed, Typed::As(_))
+    }
+
     /// How many objects were seen.
     pub(super) fn objects(&self) -> u64 {
         self.objects.as_ref().map_or(0, |objects| objects.count)
     }
 
     /// Looks at the next value, which was checked before.
-    pub(super) fn see(&mut self, cursor: &mut Cursor<'_>) -> Checked<()> {
+    pub(super) fn see(&mut self, cursor: &mut Cursor<'_>, places: &mut Places) -> Checked<()> {
         self.values += 1;
         match cursor.peek() {
             Some(b'n') => {
@@ -158,13 +193,13 @@ impl Shape {
                     return Ok(());
                 }
                 loop {
-                    item.see(cursor)?;
+                    item.see(cursor, places)?;
                     if !cursor.another(b']', "expected `,` or `]`")? {
                         return Ok(());
                     }
                 }
             }
-            Some(b'{') => self.objects.get_or_insert_default().see(cursor),
+            Some(b'{') => self.objects.get_or_insert_default().see(cursor, places),
             _ => {
                 let number = cursor.number()?;
                 let seen = Numbers::of(cursor.slice(number.start, number.end), number.integer);
@@ -175,7 +210,7 @@ impl Shape {
     }
 
     /// Takes what another place has seen as seen here.
-    pub(super) fn join(&mut self, other: Self) {
+    pub(super) fn join(&mut self, other: Self, places: &mut Places) {
         self.values += other.values;
         self.nulls += other.nulls;
         self.typed.join(other.typed);
@@ -187,10 +222,10 @@ impl Shape {
             self.texts = Some(self.texts.map_or(seen, |texts| texts.join(seen)));
         }
         if let Some(seen) = other.lists {
-            self.lists.get_or_insert_default().join(*seen);
+            self.lists.get_or_insert_default().join(*seen, places);
         }
         if let Some(seen) = other.objects {
-            self.objects.get_or_insert_default().join(*seen);
+            self.objects.get_or_insert_default().join(*seen, places);
         }
     }
 }
@@ -229,7 +264,7 @@ impl Texts {
 }
 
 impl Objects {
-    fn see(&mut self, cursor: &mut Cursor<'_>) -> Checked<()> {
+    fn see(&mut self, cursor: &mut Cursor<'_>, places: &mut Places) -> Checked<()> {
         self.count += 1;
         cursor.enter()?;
         cursor.space();
@@ -244,7 +279,7 @@ impl Objects {
             cursor.space();
             cursor.expect(b':', "expected `:`")?;
             cursor.space();
-            self.member(String::from_utf8_lossy(&bytes).into_owned()).see(cursor)?;
+            self.member(String::from_utf8_lossy(&bytes).into_owned(), places).see(cursor, places)?;
             if !cursor.another(b'}', "expected `,` or `}`")? {
                 return Ok(());
             }
@@ -252,10 +287,17 @@ impl Objects {
     }
 
     /// The shape of a member.
-    pub(super) fn member(&mut self, key: String) -> &mut Shape {
-        if self.map.is_none() && !self.places.contains_key(&key) && self.members.len() >= MOST_MEMBERS {
-            self.map = Some(self.joined_members());
-            (self.members, self.places) = (Vec::new(), HashMap::new());
+    pub(super) fn member(&mut self, key: String, places: &mut Places) -> &mut Shape {
+        if self.map.is_none() && !self.places.contains_key(&key) {
+            let full = self.members.len() >= MOST_MEMBERS || places.0 == 0 || key.len() > LONGEST_KEY;
+            if full && self.of_records {
+                return self.rest.get_or_insert_default();
+            }
+            if full {
+                self.map = Some(self.joined_members(places));
+                (self.members, self.places) = (Vec::new(), HashMap::new());
+            }
+            places.0 = places.0.saturating_sub(1);
         }
         if self.map.is_some() {
             return self.map.get_or_insert_default();
@@ -273,25 +315,28 @@ impl Objects {
     }
 
     /// What all members together were like; they are taken out.
-    fn joined_members(&mut self) -> Shape {
+    fn joined_members(&mut self, places: &mut Places) -> Shape {
         let mut joined = Shape::default();
         for (_, shape) in self.members.drain(..) {
-            joined.join(shape);
+            joined.join(shape, places);
         }
         joined
     }
 
-    fn join(&mut self, other: Self) {
+    fn join(&mut self, other: Self, places: &mut Places) {
         self.count += other.count;
         for (key, shape) in other.members {
-            self.member(key).join(shape);
+            self.member(key, places).join(shape, places);
+        }
+        if let Some(rest) = other.rest {
+            self.rest.get_or_insert_default().join(*rest, places);
         }
         if let Some(seen) = other.map {
-            let joined = self.joined_members();
+            let joined = self.joined_members(places);
             self.places.clear();
             let map = self.map.get_or_insert_default();
-            map.join(joined);
-            map.join(seen);
+            map.join(joined, places);
+            map.join(seen, places);
         }
     }
 }

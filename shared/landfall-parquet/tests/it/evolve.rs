@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow_array::{
+    Array as _, ArrayRef, Decimal128Array, Float64Array, Int64Array, StringArray, StructArray,
+    Time64MicrosecondArray, TimestampMicrosecondArray,
+};
+use arrow_schema::{DataType, Field, TimeUnit};
 use landfall_core::contract::{Column, Contract, UnknownFields, ViolationPolicy};
 use landfall_core::evolution::{Change, Evolution, Step};
-use landfall_parquet::{Inference, MergeError, MergeSpec, OnDrift};
+use landfall_parquet::{Inference, MergeError, MergeSpec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -50,7 +54,7 @@ fn written(changes: &[Change]) -> Vec<String> {
 
 /// Merges; what the contract would take in is refused.
 fn refusing(contract: Contract, inputs: &[&[u8]]) -> Run {
-    merge(&MergeSpec { on_drift: OnDrift::Refuse, ..spec(contract) }, inputs)
+    merge(&MergeSpec { drift_from: usize::MAX, ..spec(contract) }, inputs)
 }
 
 #[test]
@@ -80,6 +84,8 @@ fn types_are_widened_by_need_and_members_added() {
         ("int8", "1,\"b\":\"2026-05-19\"", &["+b date"]),
         ("int8", "1,\"C\":1,\"level\":2", &["+C_1 int64", "+level_1 int64"]),
         ("int8", "1,\"\":1", &[]),
+        ("int8", "1,\"b\":{\"x\":1,\"later\":null}", &["+b struct<x: int64>"]),
+        ("int8", "1,\"b\":{\"later\":null}", &["+b json"]),
     ] {
         let contract = evolving(&[("c", column)]);
         let line = format!("{{\"c\":{value}}}");
@@ -148,6 +154,73 @@ fn parquet_objects_tell_the_types_of_their_new_columns_and_the_need_of_the_old()
     assert_eq!(run.rows().len(), 2);
     assert_eq!(run.rows()[0]["c"], expected["c"]);
     assert_eq!(run.rows()[0]["text"], expected["text"]);
+}
+
+#[test]
+fn parquet_objects_tell_the_types_of_new_members_at_any_depth() {
+    let inner = StructArray::from(vec![
+        (Arc::new(Field::new("x", DataType::Int64, true)), Arc::new(Int64Array::from(vec![1])) as ArrayRef),
+        (
+            Arc::new(Field::new("at", DataType::Time64(TimeUnit::Microsecond), true)),
+            Arc::new(Time64MicrosecondArray::from(vec![None])),
+        ),
+    ]);
+    let object = file(vec![
+        ("c", Arc::new(inner)),
+        ("f", Arc::new(Float64Array::from(vec![0.1]))),
+        ("nothing", Arc::new(Int64Array::from(vec![None]))),
+    ]);
+    let contract = evolving(&[("c", "struct<x: int32>"), ("f", "float32")]);
+    let changes = evolve(&contract, &[&object]);
+    assert_eq!(written(&changes), ["c struct<x: int32, at: time(us)>", "f float64", "+nothing int64"]);
+    let run = refusing(with(&contract, changes), &[&object]);
+    assert_eq!((run.rejected.len(), run.rows().len()), (0, 1));
+}
+
+#[test]
+fn a_type_that_no_document_can_name_is_not_taken_in() {
+    let number = |name: &str| {
+        let values: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        (Arc::new(Field::new(name, DataType::Int64, true)), values)
+    };
+    let alike = StructArray::from(vec![number("id"), number("ID")]);
+    let mut deep = StructArray::from(vec![number("x")]);
+    for _ in 0..17 {
+        let field = Arc::new(Field::new("x", deep.data_type().clone(), true));
+        deep = StructArray::from(vec![(field, Arc::new(deep) as ArrayRef)]);
+    }
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("c", Arc::new(Int64Array::from(vec![1]))),
+        ("alike", Arc::new(alike)),
+        ("deep", Arc::new(deep)),
+    ];
+    let object = file(columns);
+    assert_eq!(evolve(&evolving(&[("c", "int8")]), &[&object]), []);
+}
+
+#[test]
+fn records_whose_keys_are_data_make_no_columns_without_end() {
+    let contract = evolving(&[("c", "int8"), ("s", "struct<a: int8>")]);
+    // Too many for a struct of its own, and for that of the contract; other changes go on.
+    let keys: Vec<String> = (0..3_000).map(|key| format!("\"k{key}\":{{\"a\":1,\"b\":2}}")).collect();
+    let keys = keys.join(",");
+    let line = format!("{{\"c\":300,\"s\":{{{keys}}},\"new\":{{{keys}}},\"last\":true}}");
+    let changes = evolve(&contract, &[line.as_bytes()]);
+    assert_eq!(written(&changes), ["c int16", "+new map<string, struct<a: int64, b: int64>>", "+last bool"]);
+    let fewer = (0..1_500).map(|key| format!("\"k{key}\":{{\"a\":1,\"b\":2}}")).collect::<Vec<_>>().join(",");
+    let line = format!("{{\"c\":1,\"new\":{{{fewer}}}}}");
+    assert_eq!(written(&evolve(&contract, &[line.as_bytes()])), ["+new json"]);
+
+    // Members of the contract are known whatever else a record has; of the others the first are.
+    let junk: Vec<String> = (0..5_000).map(|key| format!("\"junk{key}\":1")).collect();
+    let line = format!("{{{},\"c\":300}}", junk.join(","));
+    let mut inference = Inference::of_contract(&contract);
+    inference.begin_input();
+    inference.push(line.as_bytes());
+    inference.end_input();
+    let changes = inference.evolve(&contract, []);
+    assert_eq!((changes.len(), written(&changes)[0].as_str()), (1_999, "c int16"));
+    assert_eq!(inference.columns(false), [], "to propose some of them would be to leave the others out");
 }
 
 fn value() -> impl Strategy<Value = Value> {

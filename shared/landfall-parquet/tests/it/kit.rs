@@ -15,8 +15,8 @@ use landfall_core::contract::{Column, Contract, DuplicateKeys, UnknownFields, Vi
 use landfall_core::delivery::PinnedConfig;
 use landfall_core::layout::{Layout, PartitionLevel, PartitionSource, PartitionTransform};
 use landfall_parquet::{
-    FinishedFile, Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OnDrift, OutputEvent,
-    RejectedRow, Unpacker,
+    FinishedFile, Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OutputEvent, RejectedRow,
+    Unpacker,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value, json};
@@ -57,7 +57,7 @@ pub(crate) fn spec(contract: Contract) -> MergeSpec {
         intent_hash: "ab".repeat(32),
         planned_at: "2026-05-19T10:15:00Z".parse().unwrap(),
         partition: Vec::new(),
-        on_drift: OnDrift::default(),
+        drift_from: 0,
     }
 }
 
