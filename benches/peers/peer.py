@@ -19,10 +19,8 @@ def duckdb(columns, folder, output, compression):
     con = duckdb.connect(config={"threads": THREADS, "preserve_insertion_order": False})
     if folder == "-":
         return
-    spec = ", ".join(f"'{name}': '{column_types.duckdb(kind)}'" for name, kind in columns)
     con.execute(f"""
-        COPY (SELECT * FROM read_json('{folder}/input/*.jsonl.gz', columns={{{spec}}}, format='newline_delimited',
-                                      compression='gzip', maximum_object_size=1048576))
+        COPY (SELECT * FROM {column_types.duckdb_source(folder, columns)})
         TO '{output}' (FORMAT parquet, COMPRESSION {compression}{", COMPRESSION_LEVEL 3" if compression == "zstd" else ""})
     """)
 
@@ -36,9 +34,14 @@ def clickhouse(columns, folder, output, compression):
         chdb.query("SELECT 1")
         return
     spec = ", ".join(f"`{name}` {column_types.clickhouse(kind)}" for name, kind in columns).replace("'", "\\'")
+    source = (
+        f"file('{folder}/input/*.parquet', Parquet, '{spec}')"
+        if column_types.is_parquet(folder)
+        else f"file('{folder}/input/*.jsonl.gz', JSONEachRow, '{spec}', 'gz')"
+    )
     chdb.query(f"""
         INSERT INTO FUNCTION file('{output}', Parquet, '{spec}')
-        SELECT * FROM file('{folder}/input/*.jsonl.gz', JSONEachRow, '{spec}', 'gz')
+        SELECT * FROM {source}
         SETTINGS max_threads = {THREADS}, max_insert_threads = {THREADS}, max_parsing_threads = {THREADS},
             output_format_parquet_compression_method = '{compression}', output_format_compression_level = 3
     """)
@@ -54,7 +57,7 @@ def polars(columns, folder, output, compression):
         return
     files = sorted(Path(folder, "input").iterdir())
     schema = {name: column_types.polars(kind) for name, kind in columns}
-    frame = pl.scan_ndjson(files, schema=schema)
+    frame = pl.scan_parquet(files) if column_types.is_parquet(folder) else pl.scan_ndjson(files, schema=schema)
     frame.sink_parquet(output, compression=compression, compression_level=3 if compression == "zstd" else None)
 
 
@@ -76,12 +79,17 @@ def pyarrow(columns, folder, output, compression):
     # A block must hold the longest record; an object is one block.
     read = pj.ReadOptions(use_threads=False, block_size=16 << 20)
 
+    parquet = column_types.is_parquet(folder)
+
     def table(path):
+        if parquet:
+            return pq.read_table(path, use_threads=False)
         return pj.read_json(path, read_options=read, parse_options=parse)
 
     with (
         ThreadPoolExecutor(THREADS) as pool,
-        pq.ParquetWriter(output, schema, compression=compression, compression_level=3 if compression == "zstd" else None) as writer,
+        pq.ParquetWriter(output, schema, compression=compression, compression_level=3 if compression == "zstd" else None,
+                         write_page_index=parquet) as writer,
     ):
         waiting, rows, held = deque(), [], 0
         for path in sorted(Path(folder, "input").iterdir()):

@@ -2,7 +2,7 @@
 
 Rows are compared whole and as multisets: the sum and the count of the hashes of `to_json(row)`, as DuckDB reads the file.
 A sum of hashes per column would call wrong rows equal (NULL = [] = {null}). The first fingerprint is that of the source:
-DuckDB's own reading of the JSON under the set's schema.
+DuckDB's own reading of the objects, of JSON under the set's schema.
 """
 
 import json
@@ -27,10 +27,7 @@ def main():
     name, folder, *files = sys.argv[1:]
     columns, _ = SETS[name]
     con = duckdb.connect(config={"threads": 2, "preserve_insertion_order": False})
-    spec = ", ".join(f"'{column}': '{column_types.duckdb(kind)}'" for column, kind in columns)
-    source = f"""read_json('{folder}/input/*.jsonl.gz', columns={{{spec}}}, format='newline_delimited',
-                           compression='gzip', maximum_object_size=1048576)"""
-    found = [fingerprint(con, columns, source)]
+    found = [fingerprint(con, columns, column_types.duckdb_source(folder, columns))]
     found += [fingerprint(con, columns, f"read_parquet('{file}')") for file in files]
     print(json.dumps(found))
 
