@@ -26,13 +26,16 @@ fn local_files_are_delivered_and_every_row_is_accounted_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     write(folder.path(), "sales.toml", document_text("sales"));
-    write(folder.path(), "stock.toml", document_text("stock"));
+    // The one takes in a member that it does not name.
+    let evolving =
+        document_text("stock").replace("version = 2\n", "version = 2\non_violation = \"evolve\"\n");
+    write(folder.path(), "stock.toml", evolving);
     let body: String = (0..300).map(|id| line(id, 18 + u8::try_from(id % 2).unwrap())).collect();
     write(folder.path(), "in/acme/sales/a b+ü.jsonl", body);
     write(folder.path(), "in/acme/sales/bad.jsonl", format!("{}{{\"id\":1}}\n\n{}", line(1, 1), line(2, 1)));
     write(folder.path(), "in/acme/sales/cut.jsonl.gz", CUT_GZIP);
     write(folder.path(), "in/acme/sales/empty.jsonl", "");
-    write(folder.path(), "in/acme/stock/a.jsonl", line(7, 7));
+    write(folder.path(), "in/acme/stock/a.jsonl", line(7, 7).replace('}', ",\"new\":true}"));
     let (sales, stock, input, output) = (path("sales.toml"), path("stock.toml"), path("in"), path("out"));
     let report_path = path("report.json");
     let run = landfall(&[
@@ -57,6 +60,7 @@ fn local_files_are_delivered_and_every_row_is_accounted_for() {
     let [sales, stock] = report.deliveries.as_slice() else { panic!("{:?}", report.deliveries) };
     assert_eq!((sales.staged.objects, sales.staged.records, sales.rows), (4, Some(303), 302));
     assert_eq!((stock.staged.objects, stock.staged.records, stock.rows), (1, Some(1), 1));
+    assert_eq!(stock.notices[0].message["schema_version"], 3, "{:?}", stock.notices);
     let partitions: Vec<Option<String>> =
         sales.files.iter().map(|file| file.partition["dt"].clone()).collect();
     assert_eq!(partitions, ["2026-05-18", "2026-05-19", "2026-05-01"].map(|day| Some(day.to_owned())));

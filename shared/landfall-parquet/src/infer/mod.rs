@@ -192,7 +192,7 @@ impl Seen<'_> {
             members.member(name, self.places).typed.join(typed);
         }
         if unclear > 0 {
-            let detail = format!("{unclear} columns whose type is to be declared");
+            let detail = format!("columns whose type is to be declared: {unclear}");
             self.refuse(Position { line: 1, byte_offset: 0 }, detail);
         }
         Ok(())

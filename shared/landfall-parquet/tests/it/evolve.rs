@@ -142,7 +142,7 @@ fn parquet_objects_tell_the_types_of_their_new_columns_and_the_need_of_the_old()
     let expected = ["c int32", "+text string", "+price decimal(9,2)", "+at timestamp(us, UTC)"];
     assert_eq!(written(&changes), expected, "a time without a zone has no type until one is declared");
     let (columns, first) = inference.take_refused();
-    assert_eq!((columns, first.unwrap().detail.as_str()), (1, "1 columns whose type is to be declared"));
+    assert_eq!((columns, first.unwrap().detail.as_str()), (1, "columns whose type is to be declared: 1"));
 
     // What infer proposes of it reads it, but for that column.
     let proposed = Contract {
