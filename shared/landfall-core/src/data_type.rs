@@ -64,6 +64,9 @@ pub enum TimeUnit {
     Micros,
 }
 
+/// The most digits of a decimal: those of 128 bits.
+pub const MOST_DIGITS: u8 = 38;
+
 /// How deep types may nest.
 const MAX_DEPTH: usize = 16;
 
@@ -218,7 +221,7 @@ impl Reader<'_> {
                 self.expect(',')?;
                 let scale = self.number()?;
                 self.expect(')')?;
-                if !(1..=38).contains(&precision) || scale > precision {
+                if !(1..=MOST_DIGITS).contains(&precision) || scale > precision {
                     return Err(self.error("expected 1 <= precision <= 38 and scale <= precision"));
                 }
                 DataType::Decimal(precision, scale)

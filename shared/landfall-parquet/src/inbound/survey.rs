@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use landfall_core::data_type::{DataType, TimeUnit};
+use landfall_core::data_type::{DataType, MOST_DIGITS, TimeUnit};
 
 use super::footer::Opened;
 use super::schema::{Branch, Kind, Shape, Unit};
@@ -21,9 +21,6 @@ use super::{Progress, row_position, text};
 use crate::limits;
 use crate::merge::Stop;
 use crate::records::{Form, RecordSink};
-
-/// The most digits of a decimal.
-const MOST_DIGITS: u8 = 38;
 
 /// The type of a column, by its name: `None` when no type is told by what is stored. A column of nulls alone is none.
 pub(crate) type ColumnType = (String, Option<DataType>);

@@ -7,11 +7,11 @@ use std::collections::{HashMap, HashSet};
 
 use landfall_core::column_name::ColumnNames;
 use landfall_core::contract::{Column, Contract, UnknownFields};
-use landfall_core::data_type::DataType;
+use landfall_core::data_type::{DataType, MOST_DIGITS};
 use landfall_core::evolution::{Change, MOST_COLUMNS};
 
 use super::propose::{self, Nulls};
-use super::shape::{MOST_DIGITS, Objects, Reach, Shape, Typed};
+use super::shape::{Objects, Reach, Shape, Typed};
 
 /// The changes, in the order in which the contract's columns stand and new members were first seen.
 pub(super) fn changes<'a>(
@@ -89,7 +89,7 @@ impl Need {
             DataType::Float32 if reach().double || typed == Some(&DataType::Float64) => DataType::Float64,
             DataType::Decimal(precision, scale) => {
                 let digits = reach().whole + i64::from(*scale);
-                let digits = u8::try_from(digits).ok().filter(|digits| i64::from(*digits) <= MOST_DIGITS);
+                let digits = u8::try_from(digits).ok().filter(|digits| *digits <= MOST_DIGITS);
                 DataType::Decimal(digits.unwrap_or(0).max(*precision), *scale)
             }
             DataType::List(item) => {

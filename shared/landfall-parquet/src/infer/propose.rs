@@ -2,9 +2,9 @@
 
 use landfall_core::column_name::ColumnNames;
 use landfall_core::contract::Column;
-use landfall_core::data_type::{DataType, TimeUnit};
+use landfall_core::data_type::{DataType, MOST_DIGITS, TimeUnit};
 
-use super::shape::{MOST_DIGITS, Numbers, Objects, Places, Shape, Texts, Typed};
+use super::shape::{Numbers, Objects, Places, Shape, Texts, Typed};
 
 /// How deep types nest at most; what is deeper is `json`. One less than the grammar of types takes.
 const DEEPEST: usize = 15;
@@ -81,9 +81,7 @@ fn number(numbers: Numbers) -> DataType {
     }
     let precision = (whole + fraction).max(1);
     match (u8::try_from(precision), u8::try_from(fraction)) {
-        (Ok(precision), Ok(scale)) if i64::from(precision) <= MOST_DIGITS => {
-            DataType::Decimal(precision, scale)
-        }
+        (Ok(precision), Ok(scale)) if precision <= MOST_DIGITS => DataType::Decimal(precision, scale),
         _ => DataType::Json,
     }
 }

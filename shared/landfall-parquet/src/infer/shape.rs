@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use landfall_core::data_type::{DataType, TimeUnit};
+use landfall_core::data_type::{DataType, MOST_DIGITS, TimeUnit};
 
 use crate::fault::Checked;
 use crate::json::Cursor;
@@ -13,8 +13,6 @@ use crate::{number, time};
 pub(super) const MOST_MEMBERS: usize = 2_000;
 /// An object with a longer key has keys that are data.
 const LONGEST_KEY: usize = 255;
-/// The most digits of a decimal.
-pub(super) const MOST_DIGITS: i64 = 38;
 /// How many different places are told apart; further keys of an object make data of its keys. A line of 64 MiB can hold millions
 /// of keys, each a place, under each other.
 const MOST_PLACES: usize = 100_000;
@@ -100,7 +98,7 @@ impl Reach {
             signed: bits(&|bits| number::signed(literal, bits).is_ok()),
             unsigned: bits(&|bits| number::unsigned(literal, bits).is_ok()),
             double: float64 && number::float32(literal, integer).is_err(),
-            whole: if whole <= MOST_DIGITS { whole } else { 0 },
+            whole: if whole <= i64::from(MOST_DIGITS) { whole } else { 0 },
         }
     }
 
@@ -328,9 +326,8 @@ impl Objects {
         for (key, shape) in other.members {
             self.member(key, places).join(shape, places);
         }
-        if let Some(rest) = other.rest {
-            self.rest.get_or_insert_default().join(*rest, places);
-        }
+        // That there were more is all that is asked of them.
+        self.rest = self.rest.take().or(other.rest);
         if let Some(seen) = other.map {
             let joined = self.joined_members(places);
             self.places.clear();
