@@ -16,6 +16,10 @@ use landfall_core::port::{Bucket, GetOutcome, ObjectBody as _, ObjectStore as _}
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+/// The compactor's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const LATENCY: Duration = Duration::from_millis(20);
 const IN_FLIGHT: usize = 128;
 const OBJECT_BYTES: usize = 5_000;

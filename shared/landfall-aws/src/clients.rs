@@ -8,7 +8,9 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::Credentials;
-use aws_smithy_http_client::tls;
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
+use aws_smithy_http_client::{Connector, tls};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
@@ -18,18 +20,17 @@ use landfall_core::port::Clock;
 use crate::clock::SystemClock;
 use crate::destinations::AssumedDestinations;
 use crate::glue::GlueCatalog;
-use crate::s3::S3Store;
+use crate::s3::{DirectReads, LazyConnector, S3Store, STALL};
 use crate::sqs::SqsQueue;
 use crate::sts::Principal;
 
+const TLS: tls::Provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a request may wait for the first byte of its answer.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long one try of a request may take, up to the head of its answer. Bodies are read outside of it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(90);
-/// How long a body may stand still before it is given up.
-const STALL_GRACE: Duration = Duration::from_secs(30);
 /// Tries of requests that may be repeated, the first one included.
 const TRIES: u32 = 4;
 
@@ -75,16 +76,12 @@ impl Clients {
     /// Reads the configuration and builds the clients. No request is sent to a service; credentials are looked
     /// for at the first one. A region that is found nowhere fails each request.
     pub async fn load(config: ClientsConfig) -> Self {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-            .build_https();
+        let http = aws_smithy_http_client::Builder::new().tls_provider(TLS).build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
             .timeout_config(timeouts())
-            .stalled_stream_protection(
-                StalledStreamProtectionConfig::enabled().grace_period(STALL_GRACE).build(),
-            );
+            .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALL).build());
         if let Some(region) = config.region {
             loader = loader.region(Region::new(region));
         }
@@ -100,13 +97,18 @@ impl Clients {
                 "landfall-static",
             ));
         }
-        Self::over(&loader.load().await, Arc::new(SystemClock))
+        let config = loader.load().await;
+        let sleep = config.sleep_impl();
+        let reads = LazyConnector::new(Box::new(move || SharedHttpConnector::new(connector(sleep))));
+        Self::over(&config, reads, Arc::new(SystemClock))
     }
 
-    /// The clients over a loaded configuration.
-    pub(crate) fn over(config: &SdkConfig, clock: Arc<dyn Clock>) -> Self {
+    /// The clients over a loaded configuration; pinned reads of our own objects go over `reads`.
+    pub(crate) fn over(config: &SdkConfig, reads: LazyConnector, clock: Arc<dyn Clock>) -> Self {
+        let path_style = endpoint_url(config, "S3").is_some();
         Self {
-            store: store(config, Principal::Own),
+            store: store(config, Principal::Own)
+                .reading_directly(DirectReads::new(config, reads, path_style)),
             queue: queue(config, Principal::Own),
             catalog: catalog(config, Principal::Own),
             destinations: AssumedDestinations::new(config.clone(), clock),
@@ -134,16 +136,25 @@ impl Clients {
     }
 }
 
+/// Connections for requests that do not go through the SDK, with its timeouts.
+fn connector(sleep: Option<SharedAsyncSleep>) -> Connector {
+    let settings =
+        HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
+    let mut builder = Connector::builder().connector_settings(settings.build());
+    builder.set_sleep_impl(sleep);
+    builder.tls_provider(TLS).build()
+}
+
 /// A store that acts as `principal`.
 pub(crate) fn store(config: &SdkConfig, principal: Principal) -> S3Store {
-    let custom = endpoint(config, "S3").is_some();
+    let custom = endpoint_url(config, "S3").is_some();
     let built = aws_sdk_s3::config::Builder::from(config).force_path_style(custom).build();
     S3Store::new(aws_sdk_s3::Client::from_conf(built), principal)
 }
 
 /// Queues, as `principal`.
 pub(crate) fn queue(config: &SdkConfig, principal: Principal) -> SqsQueue {
-    SqsQueue::new(aws_sdk_sqs::Client::new(config), principal, endpoint(config, "SQS"))
+    SqsQueue::new(aws_sdk_sqs::Client::new(config), principal, endpoint_url(config, "SQS"))
 }
 
 /// A catalog, as `principal`.
@@ -161,7 +172,7 @@ fn timeouts() -> TimeoutConfig {
 }
 
 /// The endpoint configured for a service, where it is not AWS's own. The service's own variable comes first.
-fn endpoint(config: &SdkConfig, service: &'static str) -> Option<String> {
+pub(crate) fn endpoint_url(config: &SdkConfig, service: &'static str) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id(service)
         .env("AWS_ENDPOINT_URL")

@@ -20,6 +20,7 @@ use landfall_core::delivery::{Access, Secret};
 use landfall_core::port::{Bucket, Clock};
 
 use crate::clients::Clients;
+use crate::s3::LazyConnector;
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -126,7 +127,8 @@ impl Replay {
                 RetryConfig::standard().with_max_attempts(3).with_initial_backoff(std::time::Duration::ZERO),
             )
             .build();
-        Clients::over(&config, Arc::new(clock.clone()))
+        let reads = SharedHttpConnector::new(self.clone());
+        Clients::over(&config, LazyConnector::new(Box::new(|| reads)), Arc::new(clock.clone()))
     }
 }
 

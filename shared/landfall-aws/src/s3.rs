@@ -8,12 +8,16 @@
 //! | conditional put | again only after an answer that surely had no effect | 120 s |
 //! | completion, copy | once | 300 s |
 //!
+//! A read that names the entity tag of an object in our own account goes the shorter way of [`direct`] once, before it goes
+//! through the SDK.
+//!
 //! A key that is missing looks like a refusal (403) where the principal's right to list is bound to prefixes: S3
 //! knows no prefix in a HEAD or GET. Then a listing of that very key is asked, and only its word counts as
 //! absence; refused as well, the answer is the refusal.
 
 mod body;
 mod copy;
+mod direct;
 mod objects;
 mod upload;
 mod wire;
@@ -34,6 +38,8 @@ use landfall_core::port::{
 };
 
 pub use body::S3Body;
+pub(crate) use body::STALL;
+pub(crate) use direct::{DirectReads, LazyConnector};
 
 use crate::error::{Attempt, Service};
 use crate::sts::Principal;
@@ -51,11 +57,17 @@ const COPY_TIMEOUT: Duration = Duration::from_mins(5);
 pub struct S3Store {
     client: aws_sdk_s3::Client,
     principal: Principal,
+    direct: Option<DirectReads>,
 }
 
 impl S3Store {
     pub(crate) fn new(client: aws_sdk_s3::Client, principal: Principal) -> Self {
-        Self { client, principal }
+        Self { client, principal, direct: None }
+    }
+
+    /// The same store, which reads pinned objects by a shorter way first.
+    pub(crate) fn reading_directly(self, direct: Option<DirectReads>) -> Self {
+        Self { direct, ..self }
     }
 }
 

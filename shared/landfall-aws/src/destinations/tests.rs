@@ -61,6 +61,14 @@ async fn the_role_is_assumed_with_external_id_and_policy() {
 }
 
 #[tokio::test]
+async fn a_clients_objects_are_read_through_the_sdk() {
+    let replay = Replay::new([session("A", "2026-05-19T11:00:00Z"), head()]);
+    let opened = replay.clients().destinations().open(&access(), Purpose::Commit).await.unwrap();
+    opened.store.get(&lake(), "lake/sales/x", Some("e"), None).await.unwrap();
+    assert!(replay.asked()[1].uri.ends_with("?x-id=GetObject"), "{}", replay.asked()[1].uri);
+}
+
+#[tokio::test]
 async fn sessions_are_kept_per_access_and_purpose() {
     let replay = Replay::new([
         session("A", "2026-05-19T11:00:00Z"),

@@ -1,5 +1,7 @@
 //! The bytes of an object as they arrive.
 
+use std::time::Duration;
+
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use landfall_core::error::{PortError, PortErrorKind, chain};
@@ -7,6 +9,8 @@ use landfall_core::port::ObjectBody;
 
 use crate::error::Attempt;
 
+/// How long a body may stand still before it is given up.
+pub(crate) const STALL: Duration = Duration::from_secs(30);
 /// What the SDK says when a whole object contradicts the checksum S3 sent with it.
 const CHECKSUM_MISMATCH: &str = "checksum mismatch";
 
@@ -28,7 +32,11 @@ impl S3Body {
 
 impl ObjectBody for S3Body {
     async fn chunk(&mut self) -> Result<Option<Bytes>, PortError> {
-        match self.stream.next().await {
+        let Ok(next) = tokio::time::timeout(STALL, self.stream.next()).await else {
+            let message = format!("the body stood still for {} s", STALL.as_secs());
+            return Err(self.attempt.refused(PortErrorKind::Unavailable, message));
+        };
+        match next {
             Some(Ok(bytes)) => {
                 let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 self.left = self.left.checked_sub(length).ok_or_else(|| {

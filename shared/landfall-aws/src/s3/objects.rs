@@ -16,6 +16,7 @@ use landfall_core::port::{
 };
 
 use super::body::S3Body;
+use super::direct::Read;
 use super::wire::{crc64_text, crc64_value, listed_key, quoted, tagging, timestamp, total_size, unquoted};
 use super::{BODY_TIMEOUT, S3Store, once, owner, reading, writing};
 use crate::error::{Attempt, is_missing_key, is_precondition_failed};
@@ -120,6 +121,11 @@ impl S3Store {
     ) -> Result<GetOutcome<S3Body>, PortError> {
         let attempt = reading("read object", bucket, key);
         self.principal.ready().await?;
+        if let (Some(direct), Some(if_match)) = (&self.direct, if_match)
+            && let Some((head, body)) = direct.get(&Read { bucket, key, if_match, range }, &attempt).await
+        {
+            return Ok(GetOutcome::Found(head, body));
+        }
         let answer = self
             .get_request(bucket, key)
             .set_if_match(if_match.map(quoted))

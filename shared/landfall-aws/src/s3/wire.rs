@@ -34,6 +34,11 @@ pub(super) fn crc64_value(text: Option<&str>) -> Option<u64> {
     Some(u64::from_be_bytes(bytes))
 }
 
+/// A key in the path of a request.
+pub(super) fn key_path(key: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(key, PATH)
+}
+
 /// The source of a copy: `bucket/key`, percent-encoded.
 pub(super) fn copy_source(bucket: &str, key: &str) -> String {
     format!("{}/{}", utf8_percent_encode(bucket, VALUE), utf8_percent_encode(key, PATH))
