@@ -14,6 +14,7 @@ use crate::files::Files;
 use crate::output::OutputEvent;
 use crate::route::PartitionId;
 use crate::spec::MergeError;
+use crate::writer::ReadingOver;
 
 /// Batches that wait for the thread, beside the one it encodes.
 const WAITING: usize = 1;
@@ -64,6 +65,7 @@ struct Worker {
     /// Commands not answered yet.
     open: usize,
     thread: Option<JoinHandle<()>>,
+    over: ReadingOver,
 }
 
 enum Place {
@@ -93,7 +95,7 @@ fn gone() -> MergeError {
 }
 
 impl Worker {
-    fn spawn(mut files: Files) -> Result<Self, MergeError> {
+    fn spawn(mut files: Files, over: ReadingOver) -> Result<Self, MergeError> {
         let (commands, wanted) = sync_channel(WAITING);
         let (answer, answers) = sync_channel(WAITING + 2);
         let thread = thread::Builder::new()
@@ -106,7 +108,7 @@ impl Worker {
                 }
             })
             .map_err(|error| MergeError::Spec(format!("no thread to encode with: {error}")))?;
-        Ok(Self { commands: Some(commands), answers, open: 0, thread: Some(thread) })
+        Ok(Self { commands: Some(commands), answers, open: 0, thread: Some(thread), over })
     }
 }
 
@@ -123,9 +125,12 @@ impl Drop for Worker {
 }
 
 impl Encoder {
-    /// Writes on the thread that reads, or on one of its own.
-    pub(crate) fn new(files: Files, apart: bool) -> Result<Self, MergeError> {
-        let place = if apart { Place::Thread(Worker::spawn(files)?) } else { Place::Here(Box::new(files)) };
+    /// Writes on the thread that reads, or on one of its own, which is told through `apart` when reading is over.
+    pub(crate) fn new(files: Files, apart: Option<ReadingOver>) -> Result<Self, MergeError> {
+        let place = match apart {
+            Some(over) => Place::Thread(Worker::spawn(files, over)?),
+            None => Place::Here(Box::new(files)),
+        };
         Ok(Self { place, events: Vec::new(), state: State::default(), sent: 0, newest: None })
     }
 
@@ -149,6 +154,9 @@ impl Encoder {
 
     /// Ends all files.
     pub(crate) fn finish(&mut self) -> Result<(), MergeError> {
+        if let Place::Thread(worker) = &self.place {
+            worker.over.tell();
+        }
         self.send(Command::Finish)?;
         self.wait()
     }

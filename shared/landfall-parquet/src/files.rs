@@ -12,7 +12,7 @@ use crate::limits;
 use crate::output::{FileOpened, FinishedFile, OutputEvent};
 use crate::route::PartitionId;
 use crate::spec::{MergeError, MergeSpec};
-use crate::writer::{Format, Learnt, WriteFailed, Writer};
+use crate::writer::{Format, Learnt, ReadingOver, WriteFailed, Writer};
 
 /// One open file.
 struct OpenFile {
@@ -82,9 +82,15 @@ impl std::fmt::Debug for Files {
 }
 
 impl Files {
-    pub(crate) fn new(spec: MergeSpec, schema: SchemaRef, version: u32) -> Result<Self, MergeError> {
+    /// No file is open.
+    pub(crate) fn new(
+        spec: MergeSpec,
+        schema: SchemaRef,
+        version: u32,
+        over: ReadingOver,
+    ) -> Result<Self, MergeError> {
         let format =
-            Format::new(&spec, schema, version).map_err(|error| MergeError::Spec(error.to_string()))?;
+            Format::new(&spec, schema, version, over).map_err(|error| MergeError::Spec(error.to_string()))?;
         let layout = spec.config.layout;
         let names =
             FileNamePattern::parse(&layout.file_name).map_err(|error| MergeError::Spec(error.to_string()))?;

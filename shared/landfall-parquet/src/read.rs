@@ -139,11 +139,17 @@ fn members<const RECORD: bool>(
         let mut hint = 0;
         let mark = context.keys.begin();
         loop {
-            let key = cursor.string()?;
+            // The field that comes next if the record has the contract's order: nothing of its key is left to check.
+            let (key, found) = if let Some(length) = node.begins_with(cursor.ahead(), hint) {
+                (cursor.key(length), Some(hint))
+            } else {
+                let key = cursor.string()?;
+                cursor.space();
+                cursor.expect(b':', "expected `:`")?;
+                (key, find(cursor, node, key, hint, context))
+            };
             cursor.space();
-            cursor.expect(b':', "expected `:`")?;
-            cursor.space();
-            if let Some(index) = find(cursor, node, key, hint, context) {
+            if let Some(index) = found {
                 hint = index + 1;
                 seen += 1;
                 let Some(field) = node.fields.get_mut(index) else { continue };

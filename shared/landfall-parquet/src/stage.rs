@@ -21,6 +21,7 @@ use crate::read::RecordReader;
 use crate::records::Form;
 use crate::route::{PartitionId, Router, Unrouted};
 use crate::spec::{InputInfo, MergeError, MergeSpec};
+use crate::writer::ReadingOver;
 
 /// The fewest rows that are worth writing at once, unless they weigh more than this.
 const SLICE_ROWS: u64 = 2048;
@@ -66,7 +67,8 @@ impl Stage {
             }
             None => contract.schema(),
         };
-        let files = Files::new(spec, schema, contract.version)?;
+        let over = ReadingOver::default();
+        let files = Files::new(spec, schema, contract.version, over.clone())?;
         router.leave_room(files.longest_name());
         let slice_weight = slice_weight(target, records.slot_bytes());
         Ok(Self {
@@ -76,7 +78,7 @@ impl Stage {
             batch_weight: if router.by_record() { slice_weight * 8 } else { slice_weight },
             slice_weight,
             router,
-            files: Encoder::new(files, apart)?,
+            files: Encoder::new(files, apart.then_some(over))?,
             contract,
             kept,
             waiting: Vec::new(),

@@ -132,6 +132,8 @@ pub(crate) struct Field {
     pub(crate) name: String,
     /// The key in the record.
     pub(crate) source: Box<[u8]>,
+    /// The key as most records write it: in quotes, with its colon. Empty for one that needs escapes.
+    pub(crate) token: Box<[u8]>,
     pub(crate) node: Node,
     pub(crate) nullable: bool,
     pub(crate) rules: Option<Rules>,
@@ -143,14 +145,17 @@ pub(crate) struct Field {
 
 impl Field {
     pub(crate) fn new(name: &str, source: &str, node: Node, nullable: bool, rules: Option<Rules>) -> Self {
-        let source = source.as_bytes().into();
-        Self { name: name.to_owned(), source, node, nullable, rules, seen: 0, given: false }
+        let plain = source.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+        let token = if plain { format!("\"{source}\":") } else { String::new() };
+        let (source, token) = (source.as_bytes().into(), token.into_bytes().into());
+        Self { name: name.to_owned(), source, token, node, nullable, rules, seen: 0, given: false }
     }
 
     /// A column that no member of a record is read into: its key is no UTF-8, which every key of a record is.
     pub(crate) fn given(name: &str, node: Node) -> Self {
         let source = [b"\xff", name.as_bytes()].concat().into();
-        Self { name: name.to_owned(), source, node, nullable: true, rules: None, seen: 0, given: true }
+        let token = Box::default();
+        Self { name: name.to_owned(), source, token, node, nullable: true, rules: None, seen: 0, given: true }
     }
 }
 
@@ -166,6 +171,10 @@ fn same(left: &[u8], right: &[u8]) -> bool {
                 left.first_chunk::<4>() == right.first_chunk() && left.last_chunk::<4>() == right.last_chunk()
             }
             0..=3 => left.iter().eq(right),
+            17..=32 => {
+                left.first_chunk::<16>() == right.first_chunk()
+                    && left.last_chunk::<16>() == right.last_chunk()
+            }
             _ => left == right,
         }
 }
@@ -190,6 +199,15 @@ impl StructNode {
     pub(crate) fn new(fields: Vec<Field>) -> Self {
         let lookup = fields.iter().enumerate().map(|(index, field)| (field.source.clone(), index)).collect();
         Self { fields, lookup, generation: 0, nulls: NullBufferBuilder::new(0), length: 0, behind: 0 }
+    }
+
+    /// Whether the bytes ahead, which reach to the end of the record, begin with the key of a field, as most records write
+    /// it; answers how many bytes that are.
+    #[inline]
+    pub(crate) fn begins_with(&self, ahead: &[u8], field: usize) -> Option<usize> {
+        let token = &self.fields.get(field)?.token;
+        let length = token.len();
+        (length > 0 && same(ahead.get(..length)?, token)).then_some(length)
     }
 
     /// The field of a key. `hint` is the field that comes next if the record has the contract's order.

@@ -143,6 +143,20 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// All bytes that are not taken yet.
+    #[inline]
+    pub(crate) fn ahead(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Takes a key that is known to be next, `length` bytes with its quotes and its colon.
+    #[inline]
+    pub(crate) fn key(&mut self, length: usize) -> Text {
+        let start = self.at + 1;
+        self.at += length;
+        Text { start, end: self.at.saturating_sub(2), escaped: false }
+    }
+
     /// Takes a string; its opening quote is next.
     pub(crate) fn string(&mut self) -> Checked<Text> {
         self.expect(b'"', "expected a string")?;

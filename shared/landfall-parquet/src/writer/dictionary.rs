@@ -18,8 +18,9 @@ use foldhash::fast::FixedState;
 
 /// How many values of a column are looked at.
 const SAMPLE: usize = 4096;
-/// With fewer values a column keeps its dictionary: chance says too much.
-const LEAST: usize = 1024;
+/// With fewer values a column keeps its dictionary: chance says too much. Of so many at most one came before in a column
+/// that loses it, and such a column's values come from a stock of thousands.
+const LEAST: usize = 128;
 /// A column keeps its dictionary when at least one of so many values came before: then, as far as a sample can tell, values
 /// come from a stock that a row group has several times over.
 const REPEATED_ONE_IN: usize = 100;

@@ -1,6 +1,7 @@
 //! A file that is being written: rows in, bytes out. What a format is, is known here alone; where a file ends is decided by
 //! [`crate::files`].
 
+mod columns;
 mod dictionary;
 mod lines;
 mod parquet;
@@ -12,6 +13,7 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use landfall_core::layout::{Compression, FileFormat};
 
+pub(crate) use self::columns::ReadingOver;
 use self::lines::LinesFile;
 use self::parquet::ParquetFiles;
 use self::pieces::Pieces;
@@ -92,10 +94,17 @@ pub(crate) enum Format {
 
 impl Format {
     /// The format of the layout, for rows of this schema.
-    pub(crate) fn new(spec: &MergeSpec, schema: SchemaRef, version: u32) -> Result<Self, WriteFailed> {
+    pub(crate) fn new(
+        spec: &MergeSpec,
+        schema: SchemaRef,
+        version: u32,
+        over: ReadingOver,
+    ) -> Result<Self, WriteFailed> {
         let layout = &spec.config.layout;
         match layout.format {
-            FileFormat::Parquet => Ok(Self::Parquet(Box::new(ParquetFiles::new(spec, schema, version)?))),
+            FileFormat::Parquet => {
+                Ok(Self::Parquet(Box::new(ParquetFiles::new(spec, schema, version, over)?)))
+            }
             FileFormat::Jsonl => Ok(Self::Lines(layout.compression)),
         }
     }

@@ -1,45 +1,62 @@
 //! Parquet files. Their groups are row groups.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
 use landfall_core::delivery::ENGINE_FORMAT;
 use landfall_core::layout::{Compression, SortKey};
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::{ColumnPath, SchemaDescriptor};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnPath, SchemaDescriptor, TypePtr};
 
+use super::columns::{Columns, ReadingOver};
 use super::dictionary::unrepeated;
 use super::sorted::{Sorter, sorting_columns};
 use super::{Learnt, Pieces, WriteFailed, Writer};
 use crate::limits;
 use crate::spec::MergeSpec;
 
+/// A row group ends after so many rows, however small they are.
+const ROW_GROUP_ROWS: usize = 1024 * 1024;
+
 /// What all Parquet files of a merge have in common.
 pub(crate) struct ParquetFiles {
     schema: SchemaRef,
+    root: TypePtr,
     properties: WriterProperties,
     /// The leaf columns, in the order of the file.
     leaves: Vec<ColumnPath>,
     row_group_bytes: u64,
     sort_by: Vec<SortKey>,
+    over: ReadingOver,
 }
 
 impl ParquetFiles {
-    pub(super) fn new(spec: &MergeSpec, schema: SchemaRef, version: u32) -> Result<Self, WriteFailed> {
+    pub(super) fn new(
+        spec: &MergeSpec,
+        schema: SchemaRef,
+        version: u32,
+        over: ReadingOver,
+    ) -> Result<Self, WriteFailed> {
         let written = ArrowSchemaConverter::new().convert(&schema).map_err(WriteFailed::new)?;
         let properties = properties(spec, version, &written)?;
         let leaves = written.columns().iter().map(|leaf| leaf.path().clone()).collect();
         let layout = &spec.config.layout;
         Ok(Self {
             schema,
+            root: written.root_schema_ptr(),
             properties,
             leaves,
             row_group_bytes: layout.row_group_bytes,
             sort_by: layout.sort_by.clone(),
+            over,
         })
     }
 
@@ -49,23 +66,69 @@ impl ParquetFiles {
         for path in unrepeated(rows).into_iter().filter_map(|leaf| self.leaves.get(leaf)) {
             properties = properties.set_column_dictionary_enabled(path.clone(), false);
         }
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties.build())
-            // The Parquet schema says all there is to say; arrow's own copy would only lengthen every footer.
-            .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Pieces::new(), self.schema.clone(), options)
+        // The Parquet schema says all there is to say; arrow's own copy would only lengthen every footer.
+        let file = SerializedFileWriter::new(Pieces::new(), self.root.clone(), Arc::new(properties.build()))
             .map_err(WriteFailed::new)?;
+        let groups = ArrowRowGroupWriterFactory::new(&file, self.schema.clone());
         let sorter = match &self.sort_by[..] {
             [] => None,
             keys => Some(Sorter::new(keys, &self.schema)?),
         };
-        Ok(ParquetFile { writer, sorter, row_group_bytes: self.row_group_bytes })
+        let groups = RowGroups { file, groups, open: None, over: self.over.clone() };
+        Ok(ParquetFile { schema: self.schema.clone(), groups, sorter, row_group_bytes: self.row_group_bytes })
+    }
+}
+
+/// The row groups of a file.
+struct RowGroups {
+    file: SerializedFileWriter<Pieces>,
+    groups: ArrowRowGroupWriterFactory,
+    open: Option<Columns>,
+    over: ReadingOver,
+}
+
+impl RowGroups {
+    fn write(&mut self, schema: &Schema, rows: &RecordBatch) -> Result<(), ParquetError> {
+        let mut start = 0;
+        while start < rows.num_rows() {
+            let open = match &mut self.open {
+                Some(open) => open,
+                none => {
+                    let index = self.file.flushed_row_groups().len();
+                    none.insert(Columns::new(self.groups.create_column_writers(index)?))
+                }
+            };
+            let count = (rows.num_rows() - start).min(ROW_GROUP_ROWS.saturating_sub(open.rows()));
+            open.write(schema, &rows.slice(start, count), self.over.threads())?;
+            start += count;
+            if open.rows() >= ROW_GROUP_ROWS {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the open group.
+    fn flush(&mut self) -> Result<(), ParquetError> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let chunks = open.close(self.over.threads())?;
+        let mut group = self.file.next_row_group()?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group)?;
+        }
+        group.close().map(drop)
+    }
+
+    /// The size of the open group, estimated.
+    fn in_progress(&self) -> usize {
+        self.open.as_ref().map_or(0, Columns::bytes)
     }
 }
 
 /// One open Parquet file.
 pub(super) struct ParquetFile {
-    writer: ArrowWriter<Pieces>,
+    schema: SchemaRef,
+    groups: RowGroups,
     /// Where rows are sorted: those of the open row group, none of which is written yet.
     sorter: Option<Sorter>,
     row_group_bytes: u64,
@@ -74,9 +137,11 @@ pub(super) struct ParquetFile {
 impl ParquetFile {
     /// Writes the rows that wait to be sorted.
     fn write_sorted(&mut self) -> Result<(), WriteFailed> {
-        let Self { writer, sorter, .. } = self;
+        let Self { groups, sorter, schema, .. } = self;
         match sorter {
-            Some(sorter) => sorter.hand_over(&mut |rows| writer.write(rows).map_err(WriteFailed::new)),
+            Some(sorter) => {
+                sorter.hand_over(&mut |rows| groups.write(schema, rows).map_err(WriteFailed::new))
+            }
             None => Ok(()),
         }
     }
@@ -86,12 +151,12 @@ impl Writer for ParquetFile {
     fn write(&mut self, rows: &RecordBatch, weight: u64) -> Result<(), WriteFailed> {
         match &mut self.sorter {
             Some(sorter) => sorter.hold(rows, weight),
-            None => self.writer.write(rows).map_err(WriteFailed::new),
+            None => self.groups.write(&self.schema, rows).map_err(WriteFailed::new),
         }
     }
 
     fn in_progress(&self) -> u64 {
-        self.sorter.as_ref().map_or_else(|| self.writer.in_progress_size() as u64, Sorter::weight)
+        self.sorter.as_ref().map_or_else(|| self.groups.in_progress() as u64, Sorter::weight)
     }
 
     fn group_is_full(&self, learnt: Learnt) -> bool {
@@ -104,22 +169,22 @@ impl Writer for ParquetFile {
     }
 
     fn written(&self) -> u64 {
-        self.writer.bytes_written() as u64
+        self.groups.file.bytes_written() as u64
     }
 
     fn flush(&mut self) -> Result<(), WriteFailed> {
         self.write_sorted()?;
-        self.writer.flush().map_err(WriteFailed::new)
+        self.groups.flush().map_err(WriteFailed::new)
     }
 
     fn finish(&mut self) -> Result<(), WriteFailed> {
-        self.write_sorted()?;
-        self.writer.finish().map(drop).map_err(WriteFailed::new)
+        self.flush()?;
+        self.groups.file.finish().map(drop).map_err(WriteFailed::new)
     }
 
     fn take(&mut self) -> Vec<Bytes> {
-        let ended = self.writer.in_progress_rows() == 0;
-        let pieces = self.writer.inner_mut();
+        let ended = self.groups.open.is_none();
+        let pieces = self.groups.file.inner_mut();
         if ended {
             pieces.cut();
         }
@@ -127,7 +192,7 @@ impl Writer for ParquetFile {
     }
 
     fn sum(&self) -> (u64, u64) {
-        self.writer.inner().sum()
+        self.groups.file.inner().sum()
     }
 }
 
@@ -184,6 +249,6 @@ mod tests {
         let found = regex::Regex::new(format).unwrap().captures(&created_by).expect("it is read");
         let parts: Vec<&str> =
             found.iter().skip(1).map(|part| part.map_or("", |part| part.as_str())).collect();
-        assert_eq!(parts, ["landfall", "2", "engine-2"]);
+        assert_eq!(parts, ["landfall", "3", "engine-3"]);
     }
 }

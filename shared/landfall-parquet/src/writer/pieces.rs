@@ -51,7 +51,10 @@ impl io::Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.waiting.extend_from_slice(bytes);
         if self.waiting.len() >= PIECE_BYTES {
+            // The next piece becomes as long: growing is dearer than room.
+            let room = self.waiting.len();
             self.cut();
+            self.waiting.reserve(room);
         }
         Ok(bytes.len())
     }

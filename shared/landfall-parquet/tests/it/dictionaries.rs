@@ -57,5 +57,6 @@ fn values_that_hardly_repeat_are_written_without_a_dictionary() {
 
 #[test]
 fn a_few_rows_say_too_little_to_give_a_dictionary_up() {
-    assert!(dictionaries(events(), &lines(1_000)).iter().all(|(_, there)| *there));
+    assert!(dictionaries(events(), &lines(127)).iter().all(|(_, there)| *there));
+    assert!(dictionaries(events(), &lines(128)).iter().any(|(_, there)| !there));
 }

@@ -242,6 +242,37 @@ fn members_are_found_by_their_unescaped_key() {
 }
 
 #[test]
+fn members_are_found_however_their_key_is_written_and_in_whatever_order() {
+    let columns = || {
+        vec![column("a", "int8"), column("a_key_of_more_than_sixteen_bytes", "int8"), column("c:", "int8")]
+    };
+    let long = "\"a_key_of_more_than_sixteen_bytes\"";
+    for line in [
+        format!(r#"{{"a":1,{long}:2,"c:":3}}"#),
+        format!(r#"{{ "a" : 1 , {long}  :2 ,"c:": 3 }}"#),
+        format!(r#"{{"c:":3,{long}:2,"a":1}}"#),
+        format!(r#"{{"\u0061":1,{long}:2,"c\u003a":3}}"#),
+    ] {
+        let run = merge_text(contract(columns()), &line);
+        let expected = json!({"a": 1, "a_key_of_more_than_sixteen_bytes": 2, "c:": 3});
+        assert_eq!(run.rows(), vec![expected], "{line}");
+    }
+    let cut =
+        [r#"{"a":"#.to_owned(), r#"{"a""#.to_owned(), r#"{"a":1,"#.to_owned(), format!(r#"{{"a":1,{long}"#)];
+    for line in cut {
+        let run = merge_text(contract(columns()), &line);
+        assert_eq!(run.codes(), ["invalid_json"], "{line}");
+    }
+    let twice = merge_text(contract(columns()), &format!(r#"{{"a":1,{long}:2,"a":1}}"#));
+    assert_eq!(twice.codes(), ["duplicate_key"]);
+    // A key that is the beginning of the one expected, and one that it is the beginning of.
+    for key in ["a_key_of_more_than_sixteen_byte", "a_key_of_more_than_sixteen_bytess"] {
+        let run = merge_text(contract(columns()), &format!(r#"{{"a":1,"{key}":2}}"#));
+        assert_eq!(run.codes(), ["unknown_field"], "{key}");
+    }
+}
+
+#[test]
 fn members_without_a_column_are_checked_all_the_same() {
     let mut ignoring = contract(vec![v("int8")]);
     ignoring.unknown_fields = UnknownFields::Ignore;
