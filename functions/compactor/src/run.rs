@@ -279,6 +279,9 @@ impl<S: ObjectStore> Run<'_, S> {
             verdicts.push(verdict);
             versions.push(version);
         }
+        while merge.settle_files().map_err(|error| self.engine(error))? == Flow::More {
+            files.take(merge.take_output()).await.map_err(Stop::Client)?;
+        }
         merge.finish().map_err(|error| self.engine(error))?;
         files.take(merge.take_output()).await.map_err(Stop::Client)?;
         self.set_aside(quarantine, &mut merge).await?;

@@ -238,6 +238,9 @@ impl<'a> Execution<'a> {
             }
             Ok(())
         })?;
+        while merge.settle_files()? == Flow::More {
+            self.take(merge.take_output())?;
+        }
         merge.finish()?;
         self.take(merge.take_output())?;
         self.keep_rejected(intent, merge.take_rejected())?;

@@ -4,14 +4,15 @@
 //! for sizes that hold at a fixed place of the row stream: those of the last time when both were at the same place
 //! ([`Encoder::wait`]), and the weight of the rows sent since.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use arrow_array::RecordBatch;
 use landfall_core::partition::Partition;
 
 use crate::files::Files;
-use crate::output::OutputEvent;
+use crate::output::{Outbox, OutputEvent};
 use crate::route::PartitionId;
 use crate::spec::MergeError;
 use crate::writer::ReadingOver;
@@ -37,13 +38,15 @@ struct State {
     predicted: u64,
 }
 
-struct Answer {
-    state: State,
-    events: Vec<OutputEvent>,
-    outcome: Result<(), MergeError>,
+/// What comes back.
+enum Message {
+    /// Something was written.
+    Output(OutputEvent),
+    /// A command is done: what the files are now.
+    Done(State, Result<(), MergeError>),
 }
 
-fn carry_out(files: &mut Files, command: Command) -> Answer {
+fn carry_out(files: &mut Files, command: Command) -> (State, Result<(), MergeError>) {
     let outcome = match command {
         Command::Write(id, values, rows, weight) => files.write(id, &values, &rows, weight),
         Command::Boundary => files.boundary(),
@@ -54,15 +57,14 @@ fn carry_out(files: &mut Files, command: Command) -> Answer {
         finished: files.finished(),
         predicted: files.predicted_bytes(),
     };
-    Answer { state, events: files.take_events(), outcome }
+    (state, outcome)
 }
 
 /// The thread that encodes.
 struct Worker {
     /// `None` once no command will follow.
     commands: Option<SyncSender<Command>>,
-    answers: Receiver<Answer>,
-    /// Commands not answered yet.
+    /// Commands not done yet.
     open: usize,
     thread: Option<JoinHandle<()>>,
     over: ReadingOver,
@@ -76,6 +78,8 @@ enum Place {
 /// The files of a merge.
 pub(crate) struct Encoder {
     place: Place,
+    /// Never full: the thread need not wait for whoever reads.
+    messages: Receiver<Message>,
     events: Vec<OutputEvent>,
     /// The files when both sides were last at the same place, and the weight of the rows sent since.
     state: State,
@@ -95,28 +99,26 @@ fn gone() -> MergeError {
 }
 
 impl Worker {
-    fn spawn(mut files: Files, over: ReadingOver) -> Result<Self, MergeError> {
+    fn spawn(mut files: Files, over: ReadingOver, answer: Sender<Message>) -> Result<Self, MergeError> {
         let (commands, wanted) = sync_channel(WAITING);
-        let (answer, answers) = sync_channel(WAITING + 2);
         let thread = thread::Builder::new()
             .name("encode".to_owned())
             .spawn(move || {
                 for command in wanted {
-                    if answer.send(carry_out(&mut files, command)).is_err() {
+                    let (state, outcome) = carry_out(&mut files, command);
+                    if answer.send(Message::Done(state, outcome)).is_err() {
                         return;
                     }
                 }
             })
             .map_err(|error| MergeError::Spec(format!("no thread to encode with: {error}")))?;
-        Ok(Self { commands: Some(commands), answers, open: 0, thread: Some(thread), over })
+        Ok(Self { commands: Some(commands), open: 0, thread: Some(thread), over })
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         self.commands = None;
-        // The thread may be waiting to hand over an answer.
-        while self.answers.recv().is_ok() {}
         if let Some(thread) = self.thread.take() {
             // Its panic, if it had one, was told as a missing answer.
             drop(thread.join());
@@ -125,13 +127,21 @@ impl Drop for Worker {
 }
 
 impl Encoder {
-    /// Writes on the thread that reads, or on one of its own, which is told through `apart` when reading is over.
-    pub(crate) fn new(files: Files, apart: Option<ReadingOver>) -> Result<Self, MergeError> {
+    /// Files as `open` makes them, given where what they write goes; written on the thread that reads, or on one of its own,
+    /// which is told through `apart` when reading is over.
+    pub(crate) fn new(
+        open: impl FnOnce(Outbox) -> Result<Files, MergeError>,
+        apart: Option<ReadingOver>,
+    ) -> Result<Self, MergeError> {
+        let (sender, messages) = channel();
+        let output = sender.clone();
+        // Nobody wants it any more when nobody receives it.
+        let files = open(Arc::new(move |event| drop(output.send(Message::Output(event)))))?;
         let place = match apart {
-            Some(over) => Place::Thread(Worker::spawn(files, over)?),
+            Some(over) => Place::Thread(Worker::spawn(files, over, sender)?),
             None => Place::Here(Box::new(files)),
         };
-        Ok(Self { place, events: Vec::new(), state: State::default(), sent: 0, newest: None })
+        Ok(Self { place, messages, events: Vec::new(), state: State::default(), sent: 0, newest: None })
     }
 
     /// Appends rows of a weight to the file of a partition.
@@ -152,13 +162,23 @@ impl Encoder {
         self.wait()
     }
 
-    /// Ends all files.
+    /// Begins to end all files.
     pub(crate) fn finish(&mut self) -> Result<(), MergeError> {
         if let Place::Thread(worker) = &self.place {
             worker.over.tell();
         }
-        self.send(Command::Finish)?;
-        self.wait()
+        self.send(Command::Finish)
+    }
+
+    /// Waits until something is written or all is encoded; whether there is more to come.
+    pub(crate) fn finishing(&mut self) -> Result<bool, MergeError> {
+        while self.events.is_empty() && self.open() > 0 {
+            self.receive()?;
+        }
+        if self.open() > 0 {
+            return Ok(true);
+        }
+        self.wait().map(|()| false)
     }
 
     /// What waits for the caller, as far as it is written.
@@ -173,12 +193,8 @@ impl Encoder {
 
     /// Waits until all rows sent are encoded: what is asked below then holds exactly.
     pub(crate) fn wait(&mut self) -> Result<(), MergeError> {
-        while let Place::Thread(worker) = &mut self.place
-            && worker.open > 0
-        {
-            let answer = worker.answers.recv().map_err(|_| gone())?;
-            worker.open -= 1;
-            self.take(answer)?;
+        while self.open() > 0 {
+            self.receive()?;
         }
         self.sent = 0;
         if let Some(newest) = self.newest.take() {
@@ -214,28 +230,50 @@ impl Encoder {
         self.state.sizes.iter().copied()
     }
 
+    /// Commands not done yet.
+    fn open(&self) -> usize {
+        match &self.place {
+            Place::Here(_) => 0,
+            Place::Thread(worker) => worker.open,
+        }
+    }
+
     fn send(&mut self, command: Command) -> Result<(), MergeError> {
-        let worker = match &mut self.place {
+        match &mut self.place {
             Place::Here(files) => {
-                let answer = carry_out(files, command);
-                return self.take(answer);
+                let (state, outcome) = carry_out(files, command);
+                self.newest = Some(state);
+                outcome?;
             }
-            Place::Thread(worker) => worker,
-        };
-        worker.commands.as_ref().and_then(|commands| commands.send(command).ok()).ok_or_else(gone)?;
-        worker.open += 1;
-        while let Place::Thread(worker) = &mut self.place
-            && let Ok(answer) = worker.answers.try_recv()
-        {
-            worker.open -= 1;
-            self.take(answer)?;
+            Place::Thread(worker) => {
+                worker.commands.as_ref().and_then(|commands| commands.send(command).ok()).ok_or_else(gone)?;
+                worker.open += 1;
+            }
+        }
+        while let Ok(message) = self.messages.try_recv() {
+            self.take(message)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, mut answer: Answer) -> Result<(), MergeError> {
-        self.events.append(&mut answer.events);
-        self.newest = Some(answer.state);
-        answer.outcome
+    fn receive(&mut self) -> Result<(), MergeError> {
+        let message = self.messages.recv().map_err(|_| gone())?;
+        self.take(message)
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), MergeError> {
+        match message {
+            Message::Output(event) => {
+                self.events.push(event);
+                Ok(())
+            }
+            Message::Done(state, outcome) => {
+                if let Place::Thread(worker) = &mut self.place {
+                    worker.open = worker.open.saturating_sub(1);
+                }
+                self.newest = Some(state);
+                outcome
+            }
+        }
     }
 }

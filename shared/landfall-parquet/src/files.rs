@@ -9,7 +9,7 @@ use landfall_core::partition::{self, Partition};
 use sha2::{Digest as _, Sha256};
 
 use crate::limits;
-use crate::output::{FileOpened, FinishedFile, OutputEvent};
+use crate::output::{FileOpened, FinishedFile, Outbox, OutputEvent};
 use crate::route::PartitionId;
 use crate::spec::{MergeError, MergeSpec};
 use crate::writer::{Format, Learnt, ReadingOver, WriteFailed, Writer};
@@ -69,7 +69,7 @@ pub(crate) struct Files {
     /// Counts writes: what is least recently used depends on the row stream alone.
     clock: u64,
     learnt: Learnt,
-    events: Vec<OutputEvent>,
+    output: Outbox,
 }
 
 impl std::fmt::Debug for Files {
@@ -82,12 +82,13 @@ impl std::fmt::Debug for Files {
 }
 
 impl Files {
-    /// No file is open.
+    /// No file is open. What is written goes to `output` at once.
     pub(crate) fn new(
         spec: MergeSpec,
         schema: SchemaRef,
         version: u32,
         over: ReadingOver,
+        output: Outbox,
     ) -> Result<Self, MergeError> {
         let format =
             Format::new(&spec, schema, version, over).map_err(|error| MergeError::Spec(error.to_string()))?;
@@ -111,18 +112,13 @@ impl Files {
             finished_bytes: 0,
             clock: 0,
             learnt: Learnt::new(),
-            events: Vec::new(),
+            output,
         })
     }
 
     /// The size at which a file ends even inside an input.
     fn hard_end(&self) -> u64 {
         self.target.saturating_add(self.target / 5)
-    }
-
-    /// What waits for the caller.
-    pub(crate) fn take_events(&mut self) -> Vec<OutputEvent> {
-        std::mem::take(&mut self.events)
     }
 
     /// How many files are finished.
@@ -200,8 +196,10 @@ impl Files {
         let seq = self.opened;
         self.opened += 1;
         let relative_key = format!("{}{}", partition::path(values), self.name(seq));
-        let writer = self.format.open(rows).map_err(|error| failed(seq, &error))?;
-        self.events.push(OutputEvent::Opened(FileOpened {
+        let output = self.output.clone();
+        let ready = Box::new(move |bytes| output(OutputEvent::Bytes { seq, bytes }));
+        let writer = self.format.open(rows, ready).map_err(|error| failed(seq, &error))?;
+        (self.output)(OutputEvent::Opened(FileOpened {
             seq,
             partition: values.clone(),
             relative_key: relative_key.clone(),
@@ -246,7 +244,6 @@ impl Files {
     fn end(&mut self, seq: u32) -> Result<(), MergeError> {
         let Some(mut file) = self.open.remove(&seq) else { return Ok(()) };
         file.writer.finish().map_err(|error| failed(seq, &error))?;
-        drain(&mut file, &mut self.events);
         let (bytes, crc64nvme) = file.writer.sum();
         let finished = FinishedFile {
             index: self.finished,
@@ -259,11 +256,11 @@ impl Files {
         };
         self.finished += 1;
         self.finished_bytes += finished.bytes;
-        self.events.push(OutputEvent::Finished(finished));
+        (self.output)(OutputEvent::Finished(finished));
         Ok(())
     }
 
-    /// Ends groups until all unfinished ones together are within their bound, and hands over what is written.
+    /// Ends groups until all unfinished ones together are within their bound.
     fn bound_groups(&mut self) -> Result<(), MergeError> {
         loop {
             let sizes = self.open.iter().map(|(seq, file)| (*seq, file.writer.in_progress()));
@@ -278,17 +275,8 @@ impl Files {
             file.flush(&mut self.learnt)?;
             file.measure(self.learnt);
         }
-        for file in self.open.values_mut() {
-            drain(file, &mut self.events);
-        }
         Ok(())
     }
-}
-
-/// Hands over the pieces of a file that are complete; all of them when it has ended.
-fn drain(file: &mut OpenFile, events: &mut Vec<OutputEvent>) {
-    let seq = file.seq;
-    events.extend(file.writer.take().into_iter().map(|bytes| OutputEvent::Bytes { seq, bytes }));
 }
 
 fn failed(seq: u32, error: &WriteFailed) -> MergeError {

@@ -48,6 +48,10 @@ pub struct Merge {
     whole: Whole,
     /// Set when the merge ended, in whatever way.
     over: bool,
+    /// Whether its files are about to end.
+    finishing: bool,
+    /// Output that nobody took while they ended.
+    written: Vec<OutputEvent>,
 }
 
 /// The input that is being read.
@@ -97,6 +101,8 @@ impl Merge {
             decoded_bytes: 0,
             whole: Whole::default(),
             over: false,
+            finishing: false,
+            written: Vec::new(),
         })
     }
 
@@ -232,7 +238,9 @@ impl Merge {
 
     /// What was written since the last call.
     pub fn take_output(&mut self) -> Vec<OutputEvent> {
-        self.stage.take_output()
+        let mut written = std::mem::take(&mut self.written);
+        written.append(&mut self.stage.take_output());
+        written
     }
 
     /// The rows rejected since the last call, of inputs that ended. Those of a quarantined input are not among them: it is
@@ -267,16 +275,34 @@ impl Merge {
         self.rows
     }
 
+    /// Does the next part of [`Merge::finish`]: [`Flow::More`] as long as there is more, and output is worth taking in between.
+    /// Whatever is left is done by that, so that this need not be called.
+    ///
+    /// # Errors
+    /// As [`Merge::finish`].
+    pub fn settle_files(&mut self) -> Result<Flow, MergeError> {
+        if self.input.is_some() || (self.over && !self.finishing) {
+            return Err(MergeError::Order("finish"));
+        }
+        if !self.over {
+            self.over = true;
+            self.stage.finish()?;
+            self.finishing = true;
+        }
+        let more = self.stage.finishing().inspect_err(|_| self.finishing = false)?;
+        Ok(if more { Flow::More } else { Flow::Settled })
+    }
+
     /// Writes what waits and ends all files.
     ///
     /// # Errors
     /// [`MergeError::Order`] inside an input or a second time; [`MergeError::Write`].
     pub fn finish(&mut self) -> Result<(), MergeError> {
-        if self.over || self.input.is_some() {
-            return Err(MergeError::Order("finish"));
+        while self.settle_files()? == Flow::More {
+            self.written.append(&mut self.stage.take_output());
         }
-        self.over = true;
-        self.stage.finish()
+        self.finishing = false;
+        Ok(())
     }
 
     /// Settles the current input, or ends the merge when rows of it have entered a file.

@@ -1,5 +1,7 @@
 //! What a merge gives back: bytes of files, as soon as they are final.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use landfall_core::partition::Partition;
 
@@ -55,3 +57,6 @@ impl FinishedFile {
         format!("{:016x}", self.crc64nvme)
     }
 }
+
+/// Takes events as soon as they happen, on whatever thread.
+pub(crate) type Outbox = Arc<dyn Fn(OutputEvent) + Send + Sync>;

@@ -68,8 +68,12 @@ impl Stage {
             None => contract.schema(),
         };
         let over = ReadingOver::default();
-        let files = Files::new(spec, schema, contract.version, over.clone())?;
-        router.leave_room(files.longest_name());
+        let open = |output| {
+            let files = Files::new(spec, schema, contract.version, over.clone(), output)?;
+            router.leave_room(files.longest_name());
+            Ok(files)
+        };
+        let files = Encoder::new(open, apart.then(|| over.clone()))?;
         let slice_weight = slice_weight(target, records.slot_bytes());
         Ok(Self {
             reader: RecordReader::new(&records, &contract, given),
@@ -78,7 +82,7 @@ impl Stage {
             batch_weight: if router.by_record() { slice_weight * 8 } else { slice_weight },
             slice_weight,
             router,
-            files: Encoder::new(files, apart.then_some(over))?,
+            files,
             contract,
             kept,
             waiting: Vec::new(),
@@ -114,10 +118,15 @@ impl Stage {
         self.files.take_events()
     }
 
-    /// Writes what waits and ends all files.
+    /// Writes what waits and begins to end all files.
     pub(crate) fn finish(&mut self) -> Result<(), MergeError> {
         self.write()?;
         self.files.finish()
+    }
+
+    /// Waits until more is written or all files have ended; whether there is more to come.
+    pub(crate) fn finishing(&mut self) -> Result<bool, MergeError> {
+        self.files.finishing()
     }
 
     /// Takes one record of the current input.

@@ -7,7 +7,6 @@ use std::io::{self, Write as _};
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
-use bytes::Bytes;
 use flate2::write::GzEncoder;
 use landfall_core::layout::Compression;
 
@@ -38,8 +37,7 @@ enum Encoder {
 }
 
 impl LinesFile {
-    pub(super) fn open(compression: Compression) -> Result<Self, WriteFailed> {
-        let pieces = Pieces::new();
+    pub(super) fn open(compression: Compression, pieces: Pieces) -> Result<Self, WriteFailed> {
         let encoder = match compression {
             Compression::None => Encoder::Plain(pieces),
             // Its header has neither a time nor a name: the same rows give the same bytes.
@@ -142,10 +140,6 @@ impl Writer for LinesFile {
         pieces.cut();
         self.written = pieces.written();
         Ok(())
-    }
-
-    fn take(&mut self) -> Vec<Bytes> {
-        self.encoder.pieces_mut().take()
     }
 
     fn sum(&self) -> (u64, u64) {

@@ -10,13 +10,12 @@ mod sorted;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use bytes::Bytes;
 use landfall_core::layout::{Compression, FileFormat};
 
 pub(crate) use self::columns::ReadingOver;
 use self::lines::LinesFile;
 use self::parquet::ParquetFiles;
-use self::pieces::Pieces;
+use self::pieces::{Pieces, Ready};
 use crate::spec::MergeSpec;
 
 /// Rows could not be written: a defect of the engine.
@@ -79,10 +78,7 @@ pub(crate) trait Writer: Send {
     /// Ends the file.
     fn finish(&mut self) -> Result<(), WriteFailed>;
 
-    /// The pieces that are complete since the last call; after the end all that are left.
-    fn take(&mut self) -> Vec<Bytes>;
-
-    /// Bytes and CRC-64/NVME of all pieces that were taken.
+    /// Bytes and CRC-64/NVME of all pieces so far.
     fn sum(&self) -> (u64, u64);
 }
 
@@ -109,11 +105,12 @@ impl Format {
         }
     }
 
-    /// Begins a file whose first rows are these.
-    pub(crate) fn open(&self, rows: &RecordBatch) -> Result<Box<dyn Writer>, WriteFailed> {
+    /// Begins a file whose first rows are these; `ready` takes its pieces.
+    pub(crate) fn open(&self, rows: &RecordBatch, ready: Ready) -> Result<Box<dyn Writer>, WriteFailed> {
+        let pieces = Pieces::new(ready);
         match self {
-            Self::Parquet(files) => Ok(Box::new(files.open(rows)?)),
-            Self::Lines(compression) => Ok(Box::new(LinesFile::open(*compression)?)),
+            Self::Parquet(files) => Ok(Box::new(files.open(rows, pieces)?)),
+            Self::Lines(compression) => Ok(Box::new(LinesFile::open(*compression, pieces)?)),
         }
     }
 }

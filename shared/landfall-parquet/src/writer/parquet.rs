@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
-use bytes::Bytes;
 use landfall_core::delivery::ENGINE_FORMAT;
 use landfall_core::layout::{Compression, SortKey};
 use parquet::arrow::ArrowSchemaConverter;
@@ -61,13 +60,13 @@ impl ParquetFiles {
     }
 
     /// Begins a file whose first rows are these.
-    pub(super) fn open(&self, rows: &RecordBatch) -> Result<ParquetFile, WriteFailed> {
+    pub(super) fn open(&self, rows: &RecordBatch, pieces: Pieces) -> Result<ParquetFile, WriteFailed> {
         let mut properties = self.properties.clone().into_builder();
         for path in unrepeated(rows).into_iter().filter_map(|leaf| self.leaves.get(leaf)) {
             properties = properties.set_column_dictionary_enabled(path.clone(), false);
         }
         // The Parquet schema says all there is to say; arrow's own copy would only lengthen every footer.
-        let file = SerializedFileWriter::new(Pieces::new(), self.root.clone(), Arc::new(properties.build()))
+        let file = SerializedFileWriter::new(pieces, self.root.clone(), Arc::new(properties.build()))
             .map_err(WriteFailed::new)?;
         let groups = ArrowRowGroupWriterFactory::new(&file, self.schema.clone());
         let sorter = match &self.sort_by[..] {
@@ -116,7 +115,9 @@ impl RowGroups {
         for chunk in chunks {
             chunk.append_to_row_group(&mut group)?;
         }
-        group.close().map(drop)
+        group.close()?;
+        self.file.inner_mut().cut();
+        Ok(())
     }
 
     /// The size of the open group, estimated.
@@ -179,16 +180,9 @@ impl Writer for ParquetFile {
 
     fn finish(&mut self) -> Result<(), WriteFailed> {
         self.flush()?;
-        self.groups.file.finish().map(drop).map_err(WriteFailed::new)
-    }
-
-    fn take(&mut self) -> Vec<Bytes> {
-        let ended = self.groups.open.is_none();
-        let pieces = self.groups.file.inner_mut();
-        if ended {
-            pieces.cut();
-        }
-        pieces.take()
+        self.groups.file.finish().map_err(WriteFailed::new)?;
+        self.groups.file.inner_mut().cut();
+        Ok(())
     }
 
     fn sum(&self) -> (u64, u64) {

@@ -1,4 +1,5 @@
-//! The bytes of a file on their way to the caller, and the checksum of all of them.
+//! The bytes of a file on their way to the caller, and the checksum of all of them. They leave while a row group is put
+//! together: a file is large, and need not stand in memory twice.
 
 use std::io;
 
@@ -8,17 +9,20 @@ use crc_fast::{CrcAlgorithm, Digest};
 /// Output is handed over in pieces of about this size.
 const PIECE_BYTES: usize = 1024 * 1024;
 
-/// Where a file is written to: pieces that wait for the caller, and the checksum of all of them.
+/// Takes the pieces of one file in their order.
+pub(crate) type Ready = Box<dyn FnMut(Bytes) + Send>;
+
+/// Where a file is written to: the piece that is not complete, and the checksum of all before it.
 pub(crate) struct Pieces {
     waiting: Vec<u8>,
-    done: Vec<Bytes>,
+    ready: Ready,
     crc: Digest,
     bytes: u64,
 }
 
 impl Pieces {
-    pub(super) fn new() -> Self {
-        Self { waiting: Vec::new(), done: Vec::new(), crc: Digest::new(CrcAlgorithm::Crc64Nvme), bytes: 0 }
+    pub(super) fn new(ready: Ready) -> Self {
+        Self { waiting: Vec::new(), ready, crc: Digest::new(CrcAlgorithm::Crc64Nvme), bytes: 0 }
     }
 
     /// Ends the piece that is being written.
@@ -27,13 +31,8 @@ impl Pieces {
             let piece = std::mem::take(&mut self.waiting);
             self.crc.update(&piece);
             self.bytes += piece.len() as u64;
-            self.done.push(Bytes::from(piece));
+            (self.ready)(Bytes::from(piece));
         }
-    }
-
-    /// The pieces that ended since the last call.
-    pub(super) fn take(&mut self) -> Vec<Bytes> {
-        std::mem::take(&mut self.done)
     }
 
     /// All bytes that were written, those of the unfinished piece too.
