@@ -280,6 +280,7 @@ impl<S: ObjectStore> Run<'_, S> {
             versions.push(version);
         }
         while merge.settle_files().map_err(|error| self.engine(error))? == Flow::More {
+            self.out_of_time(verdicts.len())?;
             files.take(merge.take_output()).await.map_err(Stop::Client)?;
         }
         merge.finish().map_err(|error| self.engine(error))?;

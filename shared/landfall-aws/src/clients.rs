@@ -107,8 +107,12 @@ impl Clients {
     pub(crate) fn over(config: &SdkConfig, reads: LazyConnector, clock: Arc<dyn Clock>) -> Self {
         let path_style = endpoint_url(config, "S3").is_some();
         Self {
-            store: store(config, Principal::Own)
-                .reading_directly(DirectReads::new(config, reads, path_style)),
+            store: store(config, Principal::Own).reading_directly(DirectReads::new(
+                config,
+                reads,
+                path_style,
+                clock.clone(),
+            )),
             queue: queue(config, Principal::Own),
             catalog: catalog(config, Principal::Own),
             destinations: AssumedDestinations::new(config.clone(), clock),
@@ -179,6 +183,10 @@ pub(crate) fn endpoint_url(config: &SdkConfig, service: &'static str) -> Option<
         .profile("endpoint_url")
         .build()
         .ok()?;
+    // What is said explicitly comes before the environment, as it does in the SDK.
+    if config.get_origin("endpoint_url").is_client_config() {
+        return config.endpoint_url().map(str::to_owned);
+    }
     config
         .service_config()
         .and_then(|services| services.load_config(key))

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -79,6 +79,7 @@ impl Asked {
 pub(crate) struct Replay {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
+    credentials: Option<SharedCredentialsProvider>,
     /// What each request takes, by which clock.
     takes: Option<(TestClock, SignedDuration)>,
 }
@@ -93,8 +94,14 @@ impl Replay {
         Self {
             answers: Arc::new(Mutex::new(answers.into_iter().collect())),
             asked: Arc::default(),
+            credentials: None,
             takes: None,
         }
+    }
+
+    /// Lets the requests of our own account be signed with these credentials.
+    pub(crate) fn signing_with(self, credentials: impl ProvideCredentials + 'static) -> Self {
+        Self { credentials: Some(SharedCredentialsProvider::new(credentials)), ..self }
     }
 
     /// What was asked so far.
@@ -116,12 +123,11 @@ impl Replay {
 
     /// Clients that ask here and take the time from `clock`.
     pub(crate) fn clients_at(&self, clock: &TestClock) -> Clients {
+        let fixed = || SharedCredentialsProvider::new(Credentials::new("AKID", "x", None, None, "replay"));
         let config = SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "AKID", "x", None, None, "replay",
-            )))
+            .credentials_provider(self.credentials.clone().unwrap_or_else(fixed))
             .http_client(self.clone())
             .retry_config(
                 RetryConfig::standard().with_max_attempts(3).with_initial_backoff(std::time::Duration::ZERO),

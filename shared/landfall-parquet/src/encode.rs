@@ -77,9 +77,10 @@ enum Place {
 
 /// The files of a merge.
 pub(crate) struct Encoder {
-    place: Place,
-    /// Never full: the thread need not wait for whoever reads.
+    /// Never full: the thread need not wait for whoever reads. Dropped before the thread is waited for, so that what nobody
+    /// wants any more does not pile up.
     messages: Receiver<Message>,
+    place: Place,
     events: Vec<OutputEvent>,
     /// The files when both sides were last at the same place, and the weight of the rows sent since.
     state: State,
@@ -170,13 +171,13 @@ impl Encoder {
         self.send(Command::Finish)
     }
 
-    /// Waits until something is written or all is encoded; whether there is more to come.
+    /// Waits until more is written or all is encoded; whether there may be more to come.
     pub(crate) fn finishing(&mut self) -> Result<bool, MergeError> {
-        while self.events.is_empty() && self.open() > 0 {
+        while self.open() > 0 {
             self.receive()?;
-        }
-        if self.open() > 0 {
-            return Ok(true);
+            if !self.events.is_empty() {
+                return Ok(true);
+            }
         }
         self.wait().map(|()| false)
     }

@@ -8,12 +8,12 @@
 //! Merge::new(spec)
 //!   for each input, until should_stop():
 //!     begin_input, push*, settle*, end_input -> InputVerdict      (take_output, take_rejected after each step)
-//!   finish                                               (take_output once more)
+//!   settle_files*, finish                                (take_output after each step)
 //! ```
 //!
 //! What it must never do: change a value silently; let a row of a quarantined input into a file; let anything but the
-//! ordered stream of rows decide where a file is cut. The same inputs give the same bytes, however they are sliced, and whether or not a
-//! second thread encodes ([`Merge::with_encoding_thread`]).
+//! ordered stream of rows decide where a file is cut. The same inputs give the same bytes, however they are sliced, and however many
+//! threads encode ([`Merge::with_encoding_thread`]).
 //!
 //! [`validate`] is the other half: the committer's check of a staged file from its footer; [`recount`] that of a file of lines.
 

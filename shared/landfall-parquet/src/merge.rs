@@ -77,8 +77,8 @@ impl Merge {
         Self::begin(spec, false)
     }
 
-    /// Begins a merge that encodes on a thread of its own: for a machine with more than one processor. Its files are
-    /// those of [`Merge::new`], to the byte.
+    /// Begins a merge that encodes on a thread of its own, and on all processors when reading is over: for a machine with
+    /// more than one. Its files are those of [`Merge::new`], to the byte.
     ///
     /// # Errors
     /// As [`Merge::new`], and [`MergeError::Spec`] when there is no thread.

@@ -30,7 +30,7 @@ use aws_types::SdkConfig;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use landfall_core::port::{Bucket, ObjectHead};
+use landfall_core::port::{Bucket, Clock, ObjectHead};
 
 use super::body::S3Body;
 use super::objects::version;
@@ -43,7 +43,9 @@ use crate::error::Attempt;
 const HELD_FOR: Duration = Duration::from_mins(15);
 /// Credentials are asked for again when less than this is left of them.
 const REFRESH_BEFORE: Duration = Duration::from_mins(5);
-/// The checksums S3 may send with a whole object, the ones it computes by itself first.
+/// Credentials about to end are asked for again after so long.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// The checksums of a whole object that can be checked, the one S3 computes by itself first.
 const CHECKSUMS: [(&str, &str); 5] = [
     ("crc64nvme", "x-amz-checksum-crc64nvme"),
     ("crc32", "x-amz-checksum-crc32"),
@@ -63,6 +65,7 @@ struct Shared {
     held: RwLock<Option<Held>>,
     config: SdkConfig,
     path_style: bool,
+    clock: Arc<dyn Clock>,
     /// By bucket; `None` for one that must be asked through the SDK.
     endpoints: RwLock<HashMap<String, Option<Arc<Signed>>>>,
 }
@@ -95,13 +98,19 @@ pub(super) struct Read<'a> {
 
 impl DirectReads {
     /// Reads over `connector`, with region, endpoint and credentials of `config`; `None` where it has no credentials.
-    pub(crate) fn new(config: &SdkConfig, connector: LazyConnector, path_style: bool) -> Option<Self> {
+    pub(crate) fn new(
+        config: &SdkConfig,
+        connector: LazyConnector,
+        path_style: bool,
+        clock: Arc<dyn Clock>,
+    ) -> Option<Self> {
         Some(Self(Arc::new(Shared {
             connector,
             credentials: config.credentials_provider()?,
             held: RwLock::default(),
             config: config.clone(),
             path_style,
+            clock,
             endpoints: RwLock::default(),
         })))
     }
@@ -110,7 +119,7 @@ impl DirectReads {
     pub(super) async fn get(&self, read: &Read<'_>, attempt: &Attempt) -> Option<(ObjectHead, S3Body)> {
         let endpoint = self.endpoint(&read.bucket.name).await?;
         let identity = self.identity().await?;
-        let request = request(read, &endpoint, &identity, SystemTime::now())?;
+        let request = request(read, &endpoint, &identity, SystemTime::from(self.0.clock.now()))?;
         match self.0.connector.call(request).await {
             Ok(answer) if matches!(answer.status().as_u16(), 200 | 206) => found(answer, attempt),
             Ok(answer) => {
@@ -152,7 +161,7 @@ impl DirectReads {
     }
 
     async fn identity(&self) -> Option<Identity> {
-        let now = SystemTime::now();
+        let now = SystemTime::from(self.0.clock.now());
         let held = self.0.held.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(held) = held
             && now < held.until
@@ -161,7 +170,8 @@ impl DirectReads {
         }
         let credentials = self.0.credentials.provide_credentials().await.ok()?;
         let until = match credentials.expiry() {
-            Some(end) => end.checked_sub(REFRESH_BEFORE)?,
+            // Near their end they are asked for again and again, but not for each read.
+            Some(end) => end.checked_sub(REFRESH_BEFORE)?.max(now.checked_add(ASK_AGAIN)?).min(end),
             None => now.checked_add(HELD_FOR)?,
         };
         let identity = Identity::from(credentials);

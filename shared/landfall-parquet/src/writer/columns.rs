@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::num::NonZero;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -20,20 +20,21 @@ const MOST_THREADS: usize = 6;
 /// Whether reading is over: its processor is then free to encode. Until then one thread encodes and stays with its columns,
 /// which lie in its processor's cache.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ReadingOver(Arc<AtomicBool>);
+pub(crate) struct ReadingOver(Arc<AtomicUsize>);
 
 impl ReadingOver {
+    /// From now on all processors may encode.
     pub(crate) fn tell(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.allow(thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS));
+    }
+
+    pub(super) fn allow(&self, threads: usize) {
+        self.0.store(threads, Ordering::Relaxed);
     }
 
     /// How many threads may encode.
     pub(super) fn threads(&self) -> usize {
-        if self.0.load(Ordering::Relaxed) {
-            thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS)
-        } else {
-            1
-        }
+        self.0.load(Ordering::Relaxed).max(1)
     }
 }
 

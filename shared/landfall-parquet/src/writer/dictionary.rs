@@ -19,7 +19,8 @@ use foldhash::fast::FixedState;
 /// How many values of a column are looked at.
 const SAMPLE: usize = 4096;
 /// With fewer values a column keeps its dictionary: chance says too much. Of so many at most one came before in a column
-/// that loses it, and such a column's values come from a stock of thousands.
+/// that loses it; drawn at random, such values come from a stock of thousands. Values of a smaller stock that come in turn
+/// may lose theirs too, and take more room then.
 const LEAST: usize = 128;
 /// A column keeps its dictionary when at least one of so many values came before: then, as far as a sample can tell, values
 /// come from a stock that a row group has several times over.

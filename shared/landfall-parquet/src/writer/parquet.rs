@@ -73,7 +73,8 @@ impl ParquetFiles {
             [] => None,
             keys => Some(Sorter::new(keys, &self.schema)?),
         };
-        let groups = RowGroups { file, groups, open: None, over: self.over.clone() };
+        let groups =
+            RowGroups { file, groups, open: None, most_rows: ROW_GROUP_ROWS, over: self.over.clone() };
         Ok(ParquetFile { schema: self.schema.clone(), groups, sorter, row_group_bytes: self.row_group_bytes })
     }
 }
@@ -83,6 +84,7 @@ struct RowGroups {
     file: SerializedFileWriter<Pieces>,
     groups: ArrowRowGroupWriterFactory,
     open: Option<Columns>,
+    most_rows: usize,
     over: ReadingOver,
 }
 
@@ -97,10 +99,10 @@ impl RowGroups {
                     none.insert(Columns::new(self.groups.create_column_writers(index)?))
                 }
             };
-            let count = (rows.num_rows() - start).min(ROW_GROUP_ROWS.saturating_sub(open.rows()));
+            let count = (rows.num_rows() - start).min(self.most_rows.saturating_sub(open.rows()));
             open.write(schema, &rows.slice(start, count), self.over.threads())?;
             start += count;
-            if open.rows() >= ROW_GROUP_ROWS {
+            if open.rows() >= self.most_rows {
                 self.flush()?;
             }
         }
@@ -235,6 +237,80 @@ fn created_by() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use arrow_array::cast::AsArray as _;
+    use arrow_array::types::Int32Type;
+    use arrow_array::{Int32Array, StringArray, StructArray};
+    use arrow_schema::{DataType, Field};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
+
+    use super::*;
+
+    fn batch(rows: std::ops::Range<i32>) -> RecordBatch {
+        let numbers = || Arc::new(Int32Array::from_iter_values(rows.clone()));
+        let texts =
+            Arc::new(StringArray::from_iter_values(rows.clone().map(|row| format!("text {}", row % 7))));
+        let fields = [Field::new("n", DataType::Int32, true), Field::new("t", DataType::Utf8, true)];
+        let nested = StructArray::from(
+            fields.map(Arc::new).into_iter().zip([numbers() as _, texts as _]).collect::<Vec<_>>(),
+        );
+        RecordBatch::try_from_iter([("n", numbers() as _), ("s", Arc::new(nested) as _)]).unwrap()
+    }
+
+    /// A file of batches of so many rows, its row groups of at most 10, encoded by so many threads.
+    fn file(batches: &[i32], threads: usize) -> Vec<u8> {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let taken = written.clone();
+        let pieces = Pieces::new(Box::new(move |bytes| taken.lock().unwrap().extend_from_slice(&bytes)));
+        let schema = batch(0..1).schema();
+        let root = ArrowSchemaConverter::new().convert(&schema).unwrap().root_schema_ptr();
+        let file = SerializedFileWriter::new(pieces, root, Arc::default()).unwrap();
+        let groups = ArrowRowGroupWriterFactory::new(&file, schema.clone());
+        let over = ReadingOver::default();
+        over.allow(threads);
+        let mut groups = RowGroups { file, groups, open: None, most_rows: 10, over };
+        let mut start = 0;
+        for rows in batches {
+            groups.write(&schema, &batch(start..start + rows)).unwrap();
+            start += rows;
+        }
+        groups.flush().unwrap();
+        groups.file.finish().unwrap();
+        groups.file.inner_mut().cut();
+        drop(groups);
+        Arc::try_unwrap(written).unwrap().into_inner().unwrap()
+    }
+
+    #[test]
+    fn a_row_group_ends_at_its_most_rows() {
+        for (batches, expected) in [
+            (&[7, 13, 10][..], vec![10, 10, 10]),
+            (&[10], vec![10]),
+            (&[25, 1], vec![10, 10, 6]),
+            (&[9, 1, 1], vec![10, 1]),
+        ] {
+            let bytes = bytes::Bytes::from(file(batches, 1));
+            let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes).unwrap();
+            let groups: Vec<i64> = metadata.row_groups().iter().map(RowGroupMetaData::num_rows).collect();
+            assert_eq!(groups, expected);
+            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+            let read: Vec<i32> = reader
+                .flat_map(|rows| rows.unwrap().column(0).as_primitive::<Int32Type>().values().to_vec())
+                .collect();
+            assert_eq!(read, (0..batches.iter().sum()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn threads_change_no_byte() {
+        let alone = file(&[7, 13, 10], 1);
+        for threads in [2, 3, 6] {
+            assert!(file(&[7, 13, 10], threads) == alone, "{threads} threads");
+        }
+    }
+
     #[test]
     fn the_writer_is_named_as_parquet_java_reads_it() {
         // `VersionParser.FORMAT` of parquet-java: application, version, build.

@@ -51,7 +51,7 @@ impl io::Write for Pieces {
         self.waiting.extend_from_slice(bytes);
         if self.waiting.len() >= PIECE_BYTES {
             // The next piece becomes as long: growing is dearer than room.
-            let room = self.waiting.len();
+            let room = self.waiting.len().min(2 * PIECE_BYTES);
             self.cut();
             self.waiting.reserve(room);
         }

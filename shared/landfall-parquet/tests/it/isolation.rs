@@ -110,6 +110,51 @@ fn an_object_of_rejects_is_set_aside_as_a_whole() {
 }
 
 #[test]
+fn files_end_at_once_or_part_by_part_whether_or_not_their_output_is_taken() {
+    let object = large();
+    let ended = |end: &dyn Fn(&mut Merge) -> Vec<OutputEvent>| {
+        let mut merge = Merge::with_encoding_thread(spec(contract(vec![column("v", "string")]))).unwrap();
+        merge.begin_input(input(0, &object)).unwrap();
+        assert_eq!(merge.push(&object).unwrap(), Flow::More);
+        assert!(matches!(merge.settle_files(), Err(MergeError::Order(_))), "inside an input");
+        merge.end_input().unwrap();
+        let mut events = merge.take_output();
+        events.append(&mut end(&mut merge));
+        assert!(matches!(merge.settle_files(), Err(MergeError::Order(_))), "after the end");
+        assert!(matches!(merge.finish(), Err(MergeError::Order(_))), "a second time");
+        events.append(&mut merge.take_output());
+        files(events)
+    };
+    let at_once = ended(&|merge| {
+        merge.finish().unwrap();
+        Vec::new()
+    });
+    assert!(!at_once.is_empty());
+    let taken = ended(&|merge| {
+        let mut events = Vec::new();
+        while merge.settle_files().unwrap() == Flow::More {
+            events.append(&mut merge.take_output());
+        }
+        assert_eq!(merge.settle_files().unwrap(), Flow::Settled);
+        merge.finish().unwrap();
+        events
+    });
+    let left = ended(&|merge| {
+        while merge.settle_files().unwrap() == Flow::More {}
+        merge.finish().unwrap();
+        Vec::new()
+    });
+    let begun = ended(&|merge| {
+        let _more_or_not = merge.settle_files().unwrap();
+        merge.finish().unwrap();
+        Vec::new()
+    });
+    for others in [taken, left, begun] {
+        assert_eq!(others, at_once);
+    }
+}
+
+#[test]
 fn calls_out_of_order_are_errors() {
     let mut merge = Merge::new(spec(contract(vec![column("v", "int8")]))).unwrap();
     assert!(matches!(merge.push(b""), Err(MergeError::Order(_))));

@@ -177,6 +177,9 @@ fn run_with(
         events.append(&mut merge.take_output());
         run.rejected.append(&mut merge.take_rejected());
     }
+    while merge.settle_files()? == Flow::More {
+        events.append(&mut merge.take_output());
+    }
     merge.finish()?;
     events.append(&mut merge.take_output());
     run.files = files(events);

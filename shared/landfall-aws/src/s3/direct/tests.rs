@@ -1,12 +1,17 @@
 //! The shorter way of reads, and when it is left.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use jiff::{SignedDuration, Timestamp};
 use landfall_core::error::{PortError, PortErrorKind};
-use landfall_core::port::{GetOutcome, ObjectBody as _, ObjectStore as _};
+use landfall_core::port::{Clock as _, GetOutcome, ObjectBody as _, ObjectStore as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::replay::{Answer, Asked, Replay, answer, lake, s3_error, with_headers};
+use crate::replay::{Answer, Asked, Replay, TestClock, answer, lake, s3_error, with_headers};
 use crate::s3::S3Body;
 
 const KEY: &str = "in/a b+c/../é=?#%25.gz";
@@ -118,12 +123,12 @@ async fn whatever_is_no_success_is_asked_again_through_the_sdk() {
         assert_eq!(asked[0].uri, asked[1].uri.trim_end_matches("?x-id=GetObject"));
     }
     let twice = |given: Answer| get([given.clone(), given]);
-    let (outcome, _) = twice(s3_error(412, "PreconditionFailed")).await;
-    assert!(matches!(outcome.unwrap(), GetOutcome::Changed));
-    let (outcome, _) = twice(s3_error(404, "NoSuchKey")).await;
-    assert!(matches!(outcome.unwrap(), GetOutcome::Absent));
-    let (outcome, _) = twice(s3_error(404, "NoSuchBucket")).await;
-    assert_eq!(outcome.unwrap_err().kind, PortErrorKind::BucketMissing);
+    let (outcome, asked) = twice(s3_error(412, "PreconditionFailed")).await;
+    assert!(matches!(outcome.unwrap(), GetOutcome::Changed) && asked.len() == 2);
+    let (outcome, asked) = twice(s3_error(404, "NoSuchKey")).await;
+    assert!(matches!(outcome.unwrap(), GetOutcome::Absent) && asked.len() == 2);
+    let (outcome, asked) = twice(s3_error(404, "NoSuchBucket")).await;
+    assert_eq!((outcome.unwrap_err().kind, asked.len()), (PortErrorKind::BucketMissing, 2));
 }
 
 #[tokio::test]
@@ -149,6 +154,61 @@ async fn every_checksum_of_a_whole_object_is_held_against_it() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_checksum_of_a_whole_object_is_not_held_against_a_part() {
+    let headers =
+        [("content-length", "3"), ("content-range", "bytes 2-4/10"), ("x-amz-checksum-crc32", "AAAAAA==")];
+    let (outcome, _) = get([with_headers(206, &headers, "abc")]).await;
+    let GetOutcome::Found(head, mut body) = outcome.unwrap() else { panic!("not found") };
+    assert_eq!(head.size, 10);
+    assert_eq!(body.chunk().await.unwrap().unwrap(), "abc");
+    assert_eq!(body.chunk().await.unwrap(), None);
+}
+
+/// Credentials that end at an instant; counts how often they are asked for.
+#[derive(Debug, Clone)]
+struct Ending(Timestamp, Arc<AtomicU32>);
+
+impl ProvideCredentials for Ending {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let count = self.1.fetch_add(1, Ordering::Relaxed);
+        let (token, end) = (Some(format!("token-{count}")), Some(self.0.into()));
+        future::ProvideCredentials::ready(Ok(Credentials::new("AKID", "x", token, end, "ending")))
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_held_until_shortly_before_they_end_or_are_refused() {
+    let clock = TestClock::default();
+    let end = clock.now() + SignedDuration::from_mins(60);
+    let replay = Replay::new(
+        (0..5).map(|_| found()).chain([s3_error(403, "InvalidAccessKeyId")]).chain((0..2).map(|_| found())),
+    );
+    let replay = replay.signing_with(Ending(end, Arc::default()));
+    let store = replay.clients_at(&clock).store();
+    let token = async || {
+        store.get(&lake(), KEY, Some("e"), None).await.unwrap();
+        let asked = replay.asked().last().unwrap().clone();
+        let signed = asked.header("authorization").contains("x-amz-security-token");
+        assert!(signed || asked.uri.ends_with("GetObject"), "the token is signed");
+        asked.header("x-amz-security-token").to_owned()
+    };
+    assert_eq!((token().await, token().await), ("token-0".into(), "token-0".into()));
+    clock.advance(SignedDuration::from_mins(56));
+    assert_eq!(token().await, "token-1");
+    // Near the end not for each read.
+    assert_eq!(token().await, "token-1");
+    clock.advance(SignedDuration::from_secs(6));
+    assert_eq!(token().await, "token-2");
+    // Refused: the SDK asks with what it holds itself, and the next read asks for credentials anew.
+    let before = token().await;
+    let after = token().await;
+    assert!(before != after && after != "token-2", "{before}, {after}");
 }
 
 #[tokio::test]
