@@ -187,6 +187,8 @@ pub(crate) struct PageHeader {
     pub(crate) encoding: u64,
     /// Of a page of version 2 the bytes of its levels.
     pub(crate) levels: u64,
+    /// Whether it is a page of version 2 whose values are not compressed, whatever the codec of its column is.
+    pub(crate) stored: bool,
 }
 
 /// Reads the header of the page at which `bytes` begin. The `parquet` crate keeps its own for itself: what it tells of a page
@@ -210,12 +212,16 @@ pub(crate) fn page_header(bytes: &[u8]) -> Result<PageHeader, &'static str> {
             (0, 3) => header.compressed = value,
             (5 | 7 | 8, 1) if section(header.kind) == outer => header.values = value,
             (5 | 7, 2) | (8, 4) if section(header.kind) == outer => header.encoding = value,
+            (8, COMPRESSED) if header.kind == 3 => header.stored = value == 0,
             (8, 5 | 6) if header.kind == 3 => header.levels = header.levels.saturating_add(value),
             _ => {}
         }
     }
     Ok(header)
 }
+
+/// The field of a page of version 2 that says whether its values are compressed.
+const COMPRESSED: i16 = 7;
 
 /// The field of a page's header that describes a page of a kind.
 fn section(kind: u64) -> i16 {
@@ -255,11 +261,13 @@ struct Walk<'a> {
     foreign: bool,
     /// The column chunks so far.
     chunks: u64,
-    /// Where they are wanted, all 32-bit numbers of structures within at most one other: the field that the structure is,
-    /// their own, and the number.
+    /// Where they are wanted, all 32-bit numbers and truth values of structures within at most one other: the field that the
+    /// structure is, their own, and the number, 0 or 1.
     noted: Option<Vec<(i16, i16, i64)>>,
     /// The field that is the structure being read.
     within: i16,
+    /// How many structures are around it.
+    depth: usize,
 }
 
 impl Shape {
@@ -353,7 +361,12 @@ impl Walk<'_> {
                 return Err(Misshapen::Form("it has a field that is not known"));
             };
             match (shape, &mut children) {
-                (Bool, _) if matches!(code, 1 | 2) => {}
+                (Bool, _) if matches!(code, 1 | 2) => {
+                    // Statistics have truth values too, deeper in.
+                    if let Some(noted) = self.noted.as_mut().filter(|_| self.depth < 2) {
+                        noted.push((self.within, id, i64::from(code == 1)));
+                    }
+                }
                 _ if code != shape.code() => return Err(Misshapen::Form("a field has another type")),
                 (I32, Some(children)) if id == CHILDREN => {
                     **children = self.signed()?;
@@ -367,7 +380,9 @@ impl Walk<'_> {
                 }
                 (Struct(_), _) => {
                     let outer = std::mem::replace(&mut self.within, id);
+                    self.depth += 1;
                     self.value(shape)?;
+                    self.depth -= 1;
                     self.within = outer;
                 }
                 _ => self.value(shape)?,

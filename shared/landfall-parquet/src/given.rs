@@ -61,9 +61,17 @@ impl Given {
     }
 
     /// Fills the given columns of the record that was just read into the others. `rescued` is the inside of a JSON object,
-    /// `text` what the record was read from, `number` its place among the records of the job, from 1.
-    pub(crate) fn fill(&self, records: &mut StructNode, rescued: &[u8], text: &[u8], number: u64) {
-        let id = self.tracking.as_ref().map(|tracking| tracking.id(records, text));
+    /// `text` what the record was read from, `staged` how it was staged, keys that do not count included; `number` its place
+    /// among the records of the job, from 1.
+    pub(crate) fn fill(
+        &self,
+        records: &mut StructNode,
+        rescued: &[u8],
+        text: &[u8],
+        staged: &[u8],
+        number: u64,
+    ) {
+        let id = self.tracking.as_ref().map(|tracking| tracking.id(records, staged));
         let deleted = self.tracking.as_ref().is_some_and(|tracking| tracking.is_deleted(records));
         let mut given = records.fields.iter_mut().filter(|field| field.given).map(|field| &mut field.node);
         if self.rescued

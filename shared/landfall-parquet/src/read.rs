@@ -68,13 +68,14 @@ impl RecordReader {
     /// faulty record leaves nothing behind.
     pub(crate) fn read(&mut self, line: &[u8], number: u64, records: &mut StructNode) -> Checked<u64> {
         let length = records.len();
-        self.attempt(line, number, records).or_else(|fault| {
+        self.attempt(line, line, number, records).or_else(|fault| {
             records.truncate(length);
             self.explain(line, number, records, fault)
         })
     }
 
-    fn attempt(&mut self, line: &[u8], number: u64, records: &mut StructNode) -> Checked<u64> {
+    /// Reads `line`, the record that was staged as `staged`.
+    fn attempt(&mut self, line: &[u8], staged: &[u8], number: u64, records: &mut StructNode) -> Checked<u64> {
         if let Err(error) = std::str::from_utf8(line) {
             return Err(Fault::new(ViolationCode::InvalidUtf8, error.valid_up_to(), "the line is not UTF-8"));
         }
@@ -89,7 +90,7 @@ impl RecordReader {
         self.context.rescued.clear();
         members::<true>(&mut cursor, records, &mut self.context)?;
         cursor.end()?;
-        self.given.fill(records, &self.context.rescued, line, number);
+        self.given.fill(records, &self.context.rescued, line, staged, number);
         let lists = self.context.keys.spent();
         let text = self.given.text_bytes(line).saturating_add(line.len() as u64);
         Ok(self.record_bytes.saturating_add(lists).saturating_add(text))
@@ -111,7 +112,7 @@ impl RecordReader {
         match (blank_duplicates(line)?, self.duplicate_keys) {
             (Some(copy), DuplicateKeys::LastWins) => {
                 let length = records.len();
-                self.attempt(&copy, number, records).inspect_err(|_| records.truncate(length))
+                self.attempt(&copy, line, number, records).inspect_err(|_| records.truncate(length))
             }
             _ => Err(fault),
         }

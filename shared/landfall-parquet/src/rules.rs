@@ -214,7 +214,7 @@ fn whole(bound: Bound, data_type: &DataType, up: bool) -> i128 {
                 + i128::from(clock.second());
             seconds * NANOS + i128::from(clock.subsec_nanosecond())
         }
-        Bound::Timestamp(instant) => instant.as_nanosecond(),
+        Bound::Timestamp(instant) => instant,
         // A column of whole values has no such bound.
         Bound::Float(_) => return 0,
     };

@@ -1,7 +1,7 @@
 //! `min`, `max` and `one_of`: values written as text, read by the type of their column.
 
-use jiff::Timestamp;
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
+use jiff::fmt::temporal::Pieces;
 
 use crate::data_type::DataType;
 
@@ -18,8 +18,8 @@ pub enum Bound {
     Date(Date),
     /// Of a time column.
     Time(Time),
-    /// Of a timestamp column.
-    Timestamp(Timestamp),
+    /// Of a timestamp column: nanoseconds since 1970, UTC.
+    Timestamp(i128),
 }
 
 impl Bound {
@@ -45,10 +45,9 @@ impl Bound {
             DataType::Time(_) => {
                 time(text).map(Self::Time).ok_or_else(|| expected("a time such as `10:15:00`"))
             }
-            DataType::Timestamp(_) => text
-                .parse()
+            DataType::Timestamp(_) => timestamp(text)
                 .map(Self::Timestamp)
-                .map_err(|_| expected("a timestamp with its offset, such as `2026-05-19T10:15:00Z`")),
+                .ok_or_else(|| expected("a timestamp with its offset, such as `2026-05-19T10:15:00Z`")),
             DataType::Bool
             | DataType::String
             | DataType::Binary
@@ -129,6 +128,21 @@ fn time(text: &str) -> Option<Time> {
     text.parse().ok().filter(|_| plain)
 }
 
+/// An instant of the years 1 to 9999 (UTC), as nanoseconds since 1970. jiff's own instants end a day before those of records.
+fn timestamp(text: &str) -> Option<i128> {
+    let pieces = Pieces::parse(text).ok()?;
+    let offset = pieces.to_numeric_offset()?;
+    let local = pieces.date().to_datetime(pieces.time()?).duration_since(DateTime::from(EPOCH));
+    let nanos = local.as_nanos() - i128::from(offset.seconds()) * 1_000_000_000;
+    let day = |date: Date| DateTime::from(date).duration_since(DateTime::from(EPOCH)).as_nanos();
+    let after = day(LAST_DAY) + 24 * 3600 * 1_000_000_000;
+    (day(FIRST_DAY)..after).contains(&nanos).then_some(nanos)
+}
+
+const EPOCH: Date = Date::constant(1970, 1, 1);
+const FIRST_DAY: Date = Date::constant(1, 1, 1);
+const LAST_DAY: Date = Date::constant(9999, 12, 31);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,8 +167,20 @@ mod tests {
             ("time(ms)", vec!["10:15:00", "10:15:00.5"], vec!["2026-05-19T10:15:00", "25:00:00"]),
             (
                 "timestamp(us)",
-                vec!["2026-05-19T10:15:00Z", "2026-05-19T10:15:00+02:00"],
-                vec!["2026-05-19T10:15:00"],
+                vec![
+                    "2026-05-19T10:15:00Z",
+                    "2026-05-19T10:15:00+02:00",
+                    "0001-01-01T00:00:00Z",
+                    "9999-12-31T23:59:59.999999999Z",
+                    "9999-12-31T23:59:59.999999999+18:00",
+                ],
+                vec![
+                    "2026-05-19T10:15:00",
+                    "2026-05-19",
+                    "0000-12-31T23:59:59Z",
+                    "0001-01-01T00:00:00+01:00",
+                    "9999-12-31T23:59:59-01:00",
+                ],
             ),
             ("string", vec![], vec!["a"]),
             ("list<int8>", vec![], vec!["1"]),
@@ -177,6 +203,7 @@ mod tests {
             ("decimal(10,2)", "-10", "-9.5"),
             ("float64", "-1e3", "2"),
             ("timestamp(ms)", "2026-05-19T10:00:00+02:00", "2026-05-19T09:00:00Z"),
+            ("timestamp(us)", "9999-12-30T22:00:00Z", "9999-12-31T23:59:59.000000001Z"),
         ] {
             let data_type: DataType = data_type.parse().unwrap();
             assert!(Bound::parse(&data_type, small) < Bound::parse(&data_type, great), "{data_type}");

@@ -316,7 +316,7 @@ impl Inbound {
                 }
                 let wanted = given.wants_text().then(|| text::row(&opened.root, source, row, usize::MAX));
                 let text = wanted.transpose()?.unwrap_or_default();
-                given.fill(records, rescue.as_ref().map_or(&[], Rescue::kept), &text, of_job);
+                given.fill(records, rescue.as_ref().map_or(&[], Rescue::kept), &text, &text, of_job);
                 Ok(given.text_bytes(&text))
             };
             match read() {

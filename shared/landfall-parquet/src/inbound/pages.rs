@@ -149,7 +149,9 @@ impl Chunk {
             chunk.page(&page)?;
             let levels = usize::try_from(page.levels).unwrap_or(usize::MAX);
             let bytes = bytes.get(page.length.saturating_add(levels)..).unwrap_or_default();
-            inflate(column.compression(), bytes, page.uncompressed)?;
+            if !page.stored {
+                inflate(column.compression(), bytes, page.uncompressed)?;
+            }
             delta |= page.kind != DICTIONARY_PAGE
                 && matches!(page.encoding, DELTA_LENGTH_BYTE_ARRAY | DELTA_BYTE_ARRAY);
         }
@@ -181,6 +183,9 @@ impl Chunk {
             DATA_PAGE | DATA_PAGE_V2 => {
                 if page.levels > page.uncompressed || page.levels > page.compressed {
                     return Err(data_error("the levels of a page reach beyond it"));
+                }
+                if page.stored && page.compressed > page.uncompressed {
+                    return Err(data_error("a page that is not compressed is longer than it claims"));
                 }
                 self.pages.push((page.values, page.uncompressed));
             }

@@ -1,6 +1,6 @@
 //! Columns that landfall fills: what was rescued, and where a row comes from.
 
-use landfall_core::contract::{Contract, Tracking, UnknownFields, ViolationPolicy};
+use landfall_core::contract::{Contract, DuplicateKeys, Tracking, UnknownFields, ViolationPolicy};
 use serde_json::{Value, json};
 
 use crate::kit::{column, contract, merge, merge_text, spec};
@@ -128,6 +128,14 @@ fn members_with_the_names_of_given_columns_are_members_like_any_other() {
     assert_eq!((&run.rows()[0]["_x_index"], &run.rows()[0]["_x_job_id"]), (&json!(1), &json!("job1")));
     let refused = merge_text(tracked(&["id"]), r#"{"id":7,"name":"a","_x_index":99}"#);
     assert_eq!(refused.codes(), ["unknown_field"]);
+}
+
+#[test]
+fn without_a_key_an_id_is_of_the_text_as_it_was_staged_keys_that_do_not_count_included() {
+    let last = Contract { duplicate_keys: DuplicateKeys::LastWins, ..tracked(&[]) };
+    let line = r#"{"id":1,"name":"a","name":"b"}"#;
+    let rows = merge_text(last, line).rows();
+    assert_eq!((&rows[0]["name"], &rows[0]["_x_id"]), (&json!("b"), &json!(sha256(line))));
 }
 
 pub(crate) fn sha256(text: &str) -> String {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use ::parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
-use ::parquet::basic::{Compression, Encoding, GzipLevel, Type as Physical, ZstdLevel};
+use ::parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, Type as Physical, ZstdLevel};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use arrow_array::{ArrayRef, RecordBatch};
 use bytes::Bytes;
+use landfall_parquet::InputVerdict;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -150,4 +151,39 @@ fn an_object_without_rows_is_empty() {
     let none: ArrayRef = Arc::new(arrow_array::Int64Array::from(Vec::<i64>::new()));
     let run = merge(&spec(contract(vec![kit::column("v", "int64")])), &[&file(vec![("v", none)])]);
     assert_eq!(run.verdicts, [landfall_parquet::InputVerdict::Empty]);
+}
+
+/// Writers leave the values of a page of version 2 as they are where the codec gains nothing.
+#[test]
+fn pages_that_are_not_compressed_are_read_whatever_the_codec() {
+    let mut noise = 1_u64;
+    let mut texts = Vec::new();
+    for _ in 0..8 {
+        let text = std::iter::repeat_with(|| {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from_u32(0x4e00 + u32::try_from(noise >> 50).unwrap()).unwrap()
+        });
+        texts.push(text.take(200_000).collect::<String>());
+    }
+    let small: ArrayRef = Arc::new(arrow_array::StringArray::from_iter_values(["a"]));
+    let large: ArrayRef = Arc::new(arrow_array::StringArray::from_iter_values(&texts));
+    for codec in [
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::GZIP(GzipLevel::default()),
+        Compression::ZSTD(ZstdLevel::default()),
+        Compression::SNAPPY,
+        Compression::LZ4_RAW,
+    ] {
+        for (values, dictionary) in [(&small, true), (&small, false), (&large, false)] {
+            let properties = WriterProperties::builder()
+                .set_writer_version(WriterVersion::PARQUET_2_0)
+                .set_dictionary_enabled(dictionary)
+                .set_compression(codec);
+            let batch = RecordBatch::try_from_iter_with_nullable([("v", values.clone(), true)]).unwrap();
+            let object = write(&[batch], properties.build());
+            let run = merge(&spec(contract(vec![kit::column("v", "string")])), &[&object]);
+            let rows = values.len() as u64;
+            assert_eq!(run.verdicts, [InputVerdict::Merged { rows, rejected: 0 }], "{codec:?}");
+        }
+    }
 }
