@@ -91,7 +91,7 @@ simulate: ## Fail every call of small deliveries, then run SEEDS=n random ones f
 		$(if $(REPLAY),--replay $(REPLAY),--seeds $(SEEDS) --first $(FIRST_SEED))
 
 .PHONY: differential
-differential: tools build ## Random contracts and JSON, read by pyarrow and DuckDB and by Python: SEEDS=n contracts from FIRST_SEED=n
+differential: tools build ## Random contracts and records, read by pyarrow and DuckDB and by Python: SEEDS=n contracts from FIRST_SEED=n
 	$(BIN)/python $(PY)/differential.py --landfall $(LANDFALL) --seeds $(SEEDS) --first $(FIRST_SEED)
 
 # The target of `make fuzz`, the seconds it runs, more flags of cargo-fuzz (-s none) and arguments of libfuzzer (-fork=2).

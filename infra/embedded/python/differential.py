@@ -1,191 +1,169 @@
-"""Random contracts and random JSON for them, converted by landfall, beside Python's own reading of the same records.
+"""Random contracts and random records for them, converted by landfall, beside Python's own reading of these.
 
-For each seed a contract of nested types is drawn and records for it: values that fit, values at the edge of what fits,
-values that do not, and texts that are no JSON. Python's json reads each record with its numbers as Decimal, and rules
-that share no code with the engine (differential_rules.py) say what row it is or that it cannot be one. What
-`landfall convert` writes, as pyarrow and as DuckDB read it, must be those rows, and what it rejects the other records,
-one by one.
+For each seed a contract of nested types is drawn, with rules of its columns, tracking columns and partitions, and records
+for it, as JSON and as Parquet: values that fit, values at the edge of what fits, values that do not, and texts that are
+no JSON. Python's json reads each record with its numbers as Decimal, and rules that share no code with the engine
+(differential_records.py) say what row it is, in which folder, with what in the columns that landfall fills, or that it
+cannot be one. What `landfall convert` writes, as pyarrow and as DuckDB read it, must be those rows, and what it rejects
+the other records, one by one.
 
-Prints one line when all seeds agree; otherwise the seed, the contract and the records that differ, and exits with 1.
+Prints one line when all seeds agree, with how often each thing was met; otherwise the seed, the contract and the records
+that differ, and exits with 1. It does so too when many seeds never met one of these things.
 """
 
 import argparse
-import gzip
-import json
 import random
+import re
 import subprocess
 import sys
 import tempfile
-from base64 import b64decode
+from collections import Counter
+from datetime import datetime
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, setcontext
 from pathlib import Path
-
-import duckdb
-import pyarrow.parquet as pq
+from typing import NamedTuple
 
 from compare import parse_type
+from differential_constraints import RULES, Broken
+from differential_document import document_of
 from differential_draw import Draw
-from differential_rules import Misfit, read_record, shown
+from differential_files import rejected_of, rows_of, schema_complaints
+from differential_json import Misfit
+from differential_partitions import dropped_of, folder_of, is_null, levels_of, place_of
+from differential_rules import shown
+from differential_staging import stage
+from differential_tracking import columns_of, fields_of, given, names_of
 from staged_files import BLANK
 
-DOCUMENT = """
-version = 1
-id = "differential"
-tenant = "acme"
-dataset = "differential"
-[source]
-prefix = "acme/differential/"
-[destination]
-role_arn = "arn:aws:iam::222222222222:role/landfall-delivery"
-external_id = "an-external-id"
-region = "eu-central-1"
-bucket = "acme-lake"
-prefix = "lake/differential/"
-[layout]
-compression = "{compression}"
-[contract]
-version = 1
-on_violation = "{on_violation}"
-unknown_fields = "{unknown_fields}"
-"""
+# When the batches are planned: a time with all its digits.
+PLANNED = "2026-05-19T10:15:00.123456Z"
+FILE_NAME = re.compile(r"part-([0-9a-f]+)-[0-9]{5,}(\.[a-z0-9]+)?\.parquet")
+# Seconds for what takes a tenth of one.
+PATIENCE = 120
+# So many seeds meet everything.
+MANY = 50
+MET = [
+    "contracts with rules", "contracts where the last key wins", "contracts with tracking columns", "contracts with partitions",
+    "contracts that drop columns", "contracts with Parquet inputs", "records refused by a rule", "values rescued from a rule",
+    "records with a key twice", "rows marked deleted", "rows in a partition of null", "rows too long for their partition",
+    "rows of Parquet", "rows of Parquet refused",
+]  # fmt: skip
 
 
-def quoted(text):
-    """A text as TOML writes it."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+class Expected(NamedTuple):
+    """A row that must be delivered: from what, in which batch, in the partition of which values."""
+
+    line: bytes
+    row: dict
+    batch: tuple
+    place: tuple
 
 
-def document_of(contract):
-    text = DOCUMENT.format(**contract)
-    for column in contract["columns"]:
-        text += "[[contract.column]]\n"
-        for key in ("name", "from", "type", "format"):
-            if column.get(key) is not None:
-                text += f"{key} = {quoted(column[key])}\n"
-        text += f"nullable = {'true' if column['nullable'] else 'false'}\n"
-    return text
+def expect(objects, contract, seen):
+    """The rows by their id, and the records that are none. A batch is all objects with the same known levels."""
+    expected, misfits, indexes = {}, [], Counter()
+    index = names_of(contract).get("index")
+    planned = shown(datetime.fromisoformat(PLANNED), ("timestamp", []))
+    for staged in sorted(objects, key=lambda staged: staged.key.encode()):
+        for record in staged.records:
+            row = record.read
+            try:
+                if isinstance(row, Misfit):
+                    raise row
+                place = place_of(row, contract, staged.known)
+            except Misfit as why:
+                misfits.append((record.key, record.line, str(why)))
+                seen["records refused by a rule"] += isinstance(why, Broken)
+                seen["rows too long for their partition"] += not isinstance(row, Misfit)
+                seen["rows of Parquet refused"] += record.text is None
+                continue
+            indexes[staged.known] += 1
+            row.update(given(row, record.text, contract, planned))
+            if index:
+                row[index] = indexes[staged.known]
+                seen["rows marked deleted"] += row[names_of(contract)["deleted"]]
+            seen["rows in a partition of null"] += any(is_null(value) for value in place)
+            seen["rows of Parquet"] += record.text is None
+            expected[row["id"]] = Expected(record.line, row, staged.known, place)
+    return expected, misfits
 
 
-def stage(draw, folder, count):
-    """Writes lines, lines in gzip, and an array; the records of each file as bytes."""
-    lines = [draw.record_line(number) for number in range(count)]
-    # The first byte of a file tells what it is: a record that fits stands first.
-    plain, packed = [draw.sound_line(count), *lines[0::2]], [draw.sound_line(count + 1), *lines[1::2]]
-    # An element that is no JSON sets its whole array aside.
-    array = [draw.well_formed_line(count + 2 + number) for number in range(count // 4)]
-    ends = (draw.random.choice((b"\n", b"\r\n", b"\n\n", b"\n \t\n")) for _ in plain)
-    (folder / "lines.jsonl").write_bytes(b"".join(line + end for line, end in zip(plain, ends)))
-    (folder / "packed.jsonl.gz").write_bytes(gzip.compress(b"\n".join(packed)))
-    (folder / "array.json").write_bytes(b" [" + b" ,\n".join(array) + b"]\n")
-    return {"lines.jsonl": plain, "packed.jsonl.gz": packed, "array.json": array}
+def met(contract, seen):
+    seen["contracts with rules"] += any(not column.keys().isdisjoint(RULES) for column in contract["columns"])
+    seen["contracts where the last key wins"] += contract["duplicate_keys"] == "last_wins"
+    seen["contracts with tracking columns"] += "tracking" in contract
+    seen["contracts with partitions"] += "levels" in contract
+    seen["contracts that drop columns"] += bool(dropped_of(contract))
 
 
-def rows_of(files, columns):
-    """What each reader finds, rows by their id."""
-    for reader, read in (("pyarrow", by_pyarrow), ("DuckDB", by_duckdb)):
-        rows = {}
-        for row in read(files, columns):
-            if row["id"] in rows:
-                raise SystemExit(f"{reader}: id {row['id']} stands twice")
-            rows[row["id"]] = {name: shown(row[name], kind) for name, kind in columns}
-        yield reader, rows
-
-
-def by_pyarrow(files, columns):
-    for path in files:
-        with pq.ParquetFile(path) as file:
-            yield from file.read([name for name, _ in columns]).to_pylist()
-
-
-def by_duckdb(files, columns):
-    if not files:
-        return
-    connection = duckdb.connect()
-    # Instants as times without a zone, at whatever depth: for others DuckDB asks for a package of time zones.
-    connection.execute("SET TimeZone = 'UTC'")
-    chosen = ", ".join(f'"{name}"::{in_duckdb(kind)}' for name, kind in columns)
-    query = f"SELECT {chosen} FROM read_parquet(?, hive_partitioning = false)"
-    for row in connection.execute(query, [[str(path) for path in files]]).fetchall():
-        yield {name: value for (name, _), value in zip(columns, row, strict=True)}
-
-
-DUCKDB = {
-    "bool": "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT",
-    "uint8": "UTINYINT", "uint16": "USMALLINT", "uint32": "UINTEGER", "uint64": "UBIGINT", "float32": "FLOAT",
-    "float64": "DOUBLE", "string": "VARCHAR", "binary": "BLOB", "json": "VARCHAR", "date": "DATE", "time": "TIME",
-    "timestamp": "TIMESTAMP",
-}  # fmt: skip
-
-
-def in_duckdb(kind):
-    """A type as DuckDB has it, but for instants: these become times without a zone."""
-    name, arguments = kind
-    match name:
-        case "list":
-            return f"{in_duckdb(arguments[0][1])}[]"
-        case "map":
-            return f"MAP(VARCHAR, {in_duckdb(arguments[1][1])})"
-        case "struct":
-            members = (f'"{member}" {in_duckdb(inner)}' for member, inner in arguments)
-            return f"STRUCT({', '.join(members)})"
-        case "decimal":
-            return f"DECIMAL({', '.join(arguments)})"
-    return DUCKDB[name]
-
-
-def rejected_of(path):
-    rows = []
-    if path.exists():
-        for line in path.read_bytes().splitlines():
-            row = json.loads(line)
-            raw = b64decode(row["raw_base64"]) if row.get("raw_base64") else row["raw"].encode()
-            rows.append((row["key"], raw, f"{row['reason']}: {row.get('column')}: {row['detail']}"))
-    return rows
-
-
-def check(landfall, seed, count):
+def check(landfall, seed, count, seen):
     """Everything about which landfall and Python do not agree under one contract."""
     draw = Draw(random.Random(seed))
     contract = draw.contract()
+    met(contract, seen)
     columns = [(column["name"], parse_type(column["type"])) for column in contract["columns"]]
     if contract["on_violation"] == "rescue":
         columns.append(("_rescued", ("json", [])))
+    columns = [column for column in columns + columns_of(contract) if column[0] not in dropped_of(contract)]
     with tempfile.TemporaryDirectory() as work:
         folder, output = Path(work) / "input", Path(work) / "output"
-        folder.mkdir()
         document = Path(work) / "delivery.toml"
         document.write_text(document_of(contract), encoding="utf-8")
-        staged = stage(draw, folder, count)
-        run = subprocess.run(
-            [landfall, "convert", "--delivery", document, "--input", folder, "--output", output],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said = run.stdout + run.stderr
-        if run.returncode != 0 or "set aside" in said:
-            return contract, [f"landfall convert: exit code {run.returncode}: {said}"], 0
-        expected, misfits = {}, []
-        for key, lines in staged.items():
-            for line in lines:
-                try:
-                    row = read_record(line, contract)
-                except Misfit as why:
-                    misfits.append((key, line, str(why)))
-                else:
-                    expected[row["id"]] = (line, row)
+        objects = stage(draw, contract, folder, count, seen)
+        command = [landfall, "convert", "--delivery", document, "--input", folder, "--output", output]
+        command += ["--file-time", PLANNED]
+        try:
+            run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return contract, [f"landfall convert does not end within {PATIENCE} s"], 0
+        # Every object that was staged can be read: none is set aside as a whole.
+        said = [*run.stderr.splitlines(), *(line.strip() for line in run.stdout.splitlines() if "set aside" in line)]
+        if run.returncode != 0 or said:
+            return contract, [f"landfall convert: exit code {run.returncode}: {line}" for line in said or ["silent"]], 0
+        expected, misfits = expect(objects, contract, seen)
         complaints = differences(rejected_of(output / "_rejected.jsonl"), misfits)
-        for reader, rows in rows_of(sorted(output.rglob("*.parquet")), columns):
+        schema = list(schema_complaints(output, [name for name, _ in columns], fields_of(contract)))
+        if schema:
+            return contract, complaints + schema, 0
+        levels = [level["name"] for level in contract.get("levels", []) if "name" in level]
+        for reader, rows in rows_of(output, columns, levels):
             for key in expected.keys() - rows.keys():
-                complaints.append(f"{reader}: there is no row of {expected[key][0]!r}")
+                complaints.append(f"{reader}: there is no row of {expected[key].line!r}")
             for key in rows.keys() - expected.keys():
                 complaints.append(f"{reader}: row {key} is of no record that fits")
-            for key in expected.keys() & rows.keys():
-                line, row = expected[key]
-                for name, wanted in row.items():
-                    if rows[key][name] != wanted:
-                        complaints.append(f"{reader}: {name}: {rows[key][name]!r}, not {wanted!r}, of {line!r}")
-        return contract, complaints, sum(len(lines) for lines in staged.values())
+            both = [(expected[key], rows[key]) for key in expected if key in rows]
+            complaints += [f"{reader}: {what}" for what in wrong_rows(both, contract)]
+        return contract, complaints, sum(len(staged.records) for staged in objects)
+
+
+def wrong_rows(both, contract):
+    """Values, folders and jobs that are not what they must be."""
+    complaints, jobs = [], {}
+    job_column = names_of(contract).get("job_id")
+    for wanted, found in both:
+        folder, _, name = found.path.rpartition("/")
+        named = FILE_NAME.fullmatch(name)
+        if not named:
+            return [f"{name} is no name of a file"]
+        job = named[1]
+        jobs.setdefault(wanted.batch, set()).add(job)
+        right = {**wanted.row, job_column: job}
+        wrong = [f"{name}: {value!r}, not {right[name]!r}" for name, value in found.row.items() if right[name] != value]
+        right_folder = folder_of(wanted.place, contract, job)
+        if folder != right_folder:
+            wrong.append(f"in {folder!r}, not {right_folder!r}")
+        right_levels = levels_of(wanted.place, contract, job)
+        if found.levels not in (None, right_levels):
+            wrong.append(f"in the path are {found.levels!r}, not {right_levels!r}")
+        complaints += [f"{what}, of {wanted.line!r}" for what in wrong]
+    if job_column and not contract["tracking"].get("key"):
+        ids = [found.row[names_of(contract)["id"]] for _, found in both]
+        if len(set(ids)) != len(ids):
+            complaints.append("two rows have one id, and no two records are alike")
+    # A batch is one job, and a job is of one batch.
+    if sum(map(len, jobs.values())) != len(set().union(*jobs.values())) or any(len(one) > 1 for one in jobs.values()):
+        complaints.append(f"jobs of batches: {jobs}")
+    return complaints
 
 
 def differences(rejected, misfits):
@@ -212,9 +190,9 @@ def main():
     args = parser.parse_args()
     # Decimals are compared to their last digit, whatever their exponent.
     setcontext(Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN))
-    records, wrong = 0, 0
+    records, wrong, seen = 0, 0, Counter()
     for seed in range(args.first, args.first + args.seeds):
-        contract, complaints, count = check(args.landfall, seed, args.records)
+        contract, complaints, count = check(args.landfall, seed, args.records, seen)
         records += count
         if complaints:
             wrong += 1
@@ -222,8 +200,14 @@ def main():
             for complaint in complaints[:10]:
                 print(f"  {complaint[:2000]}")
             print(f"  {len(complaints)} complaints")
-    print(f"{args.seeds} contracts, {records} records: {wrong} contracts under which landfall and Python differ")
-    return 1 if wrong else 0
+    print(
+        f"{args.seeds} contracts, {records} records: {wrong} contracts under which landfall and Python differ;",
+        ", ".join(f"{seen[what]} {what}" for what in MET),
+    )
+    never = [what for what in MET if args.seeds >= MANY and not seen[what]]
+    if never:
+        print(f"never met: {', '.join(never)}")
+    return 1 if wrong or never else 0
 
 
 if __name__ == "__main__":

@@ -3,9 +3,13 @@
 import json
 from base64 import b64encode
 from datetime import date, timedelta
+from json import JSONDecoder
 
 from compare import parse_type
-from differential_rules import Unsound, parse
+from differential_constraints import constrain
+from differential_json import Repeated, Unsound, parse
+from differential_partitions import lay_out
+from differential_tracking import track
 
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 SIMPLE = ["bool", *INTEGERS, "float32", "float64", "string", "binary", "date", "time(ms)", "time(us)", "json"]
@@ -24,6 +28,8 @@ class Draw:
     def __init__(self, random):
         self.random = random
         self.columns = []
+        # Of the objects drawn, how many hold one key twice.
+        self.share_repeated = 0.0
 
     def one(self, *choices):
         return self.random.choice(choices)
@@ -35,20 +41,38 @@ class Draw:
 
     def contract(self):
         self.columns = [{"name": "id", "type": "int64", "nullable": False}]
-        for number in range(self.random.randint(1, 8)):
-            kind = self.type(self.one(0, 0, 1, 2, 3))
-            column = {"name": f"c{number}", "type": kind, "nullable": self.chance(0.8)}
-            if self.chance(0.3):
-                column["from"] = self.one("with space", "Ünï", "a.b", 'quo"te', "back\\slash", "😀") + str(number)
-            if kind.startswith(("date", "timestamp")):
-                column["format"] = self.random.choice(FORMATS)
-            self.columns.append(column)
-        return {
+        contract = {
             "columns": self.columns,
             "on_violation": self.one("quarantine_row", "rescue"),
             "unknown_fields": self.one("violation", "ignore"),
+            "duplicate_keys": self.one("refuse", "last_wins"),
             "compression": self.one("snappy", "zstd", "gzip", "lz4", "none"),
         }
+        for _ in range(self.random.randint(1, 8)):
+            self.add_column(contract, self.type(self.one(0, 0, 1, 2, 3)))
+        self.share_repeated = 0.05 if contract["duplicate_keys"] == "last_wins" else 0.002
+        if self.chance(0.7):
+            # Enough of them that most contracts hold several of these side by side.
+            for _ in range(self.one(0, 1, 2, 3)):
+                self.add_column(contract, self.one("string", self.type(0)))
+            for column in self.columns[1:]:
+                if self.chance(0.6):
+                    constrain(self, column)
+        if self.chance(0.5):
+            track(self, contract)
+        if self.chance(0.7):
+            lay_out(self, contract)
+        return contract
+
+    def add_column(self, contract, kind):
+        number = len(contract["columns"]) - 1
+        column = {"name": f"c{number}", "type": kind, "nullable": self.chance(0.8)}
+        if self.chance(0.3):
+            column["from"] = self.one("with space", "Ünï", "a.b", 'quo"te', "back\\slash", "😀") + str(number)
+        if kind.startswith(("date", "timestamp")):
+            column["format"] = self.random.choice(FORMATS)
+        contract["columns"].append(column)
+        return column
 
     def type(self, depth):
         if depth == 0:
@@ -78,7 +102,7 @@ class Draw:
         members = [f'"id":{self.id(number)}']
         for column in self.columns[1:]:
             if not column["nullable"]:
-                members.append(f"{self.name_of(column)}:{self.value(parse_type(column['type']), self.form(column), 0)}")
+                members.append(f"{self.name_of(column)}:{self.of_column(column, 0)}")
         return ("{" + ",".join(members) + "}").encode()
 
     def well_formed_line(self, number):
@@ -87,6 +111,8 @@ class Draw:
             line = self.record(number, self.one(0, 0, 0.02, 0.2)).encode()
             try:
                 parse(line)
+            except Repeated:
+                return line
             except Unsound:
                 continue
             return line
@@ -111,10 +137,16 @@ class Draw:
                     members.append((self.name_of(column), "null"))
                 continue
             if self.chance(odd * 0.1):
+                if self.chance(0.5):
+                    members.append((self.name_of(column), "null"))
                 continue
-            members.append((self.name_of(column), self.value(parse_type(column["type"]), self.form(column), odd)))
+            members.append((self.name_of(column), self.of_column(column, odd)))
         if self.chance(odd):
-            members.append((self.one('"more"', '"ID"', '"c0 "', '"\\u0063"'), self.any(2)))
+            members.append((self.one('"more"', '"ID"', '"c0 "', '"\\u0063"', '"_landfall_id"', '"p0"'), self.any(2)))
+        if self.chance(self.share_repeated * 4):
+            column = self.random.choice(self.columns)
+            value = self.id(number) if column["name"] == "id" else self.of_column(column, self.one(0, 0.5))
+            members.append((self.name_of(column), value))
         self.random.shuffle(members)
         space = self.space
         inside = f"{space()},{space()}".join(f"{name}{space()}:{space()}{value}" for name, value in members)
@@ -138,6 +170,15 @@ class Draw:
             written = written.replace("c", "\\u0063", 1)
         return written
 
+    def of_column(self, column, odd):
+        """A value of a column: where it has some to be tried, mostly one of these."""
+        if self.chance(odd):
+            return self.any(2)
+        for share, side in ((0.1, "outside"), (0.95, "inside")):
+            if column.get(side) and self.chance(share):
+                return self.random.choice(column[side])
+        return self.value(parse_type(column["type"]), self.form(column), odd)
+
     def value(self, kind, form, odd):
         name, arguments = kind
         if self.chance(odd):
@@ -151,11 +192,19 @@ class Draw:
             inside = [f"{json.dumps(member)}:{self.within(inner, form, odd)}" for member, inner in members]
             if self.chance(odd):
                 inside.append(f'"unknown":{self.any(1)}')
-            return "{" + ",".join(inside) + "}"
+            return "{" + ",".join(self.repeated(inside)) + "}"
         if name == "map":
             keys = {self.text(short=True): None for _ in range(self.one(0, 1, 2, 5))}
-            return "{" + ",".join(f"{key}:{self.within(arguments[1][1], form, odd)}" for key in keys) + "}"
+            inside = [f"{key}:{self.within(arguments[1][1], form, odd)}" for key in keys]
+            return "{" + ",".join(self.repeated(inside)) + "}"
         return self.scalar(name, arguments, form, odd > 0)
+
+    def repeated(self, inside):
+        """The members of an object, now and then one of them again with any value, before the others or behind them."""
+        if inside and self.chance(self.share_repeated):
+            key, _ = JSONDecoder().raw_decode(self.random.choice(inside))
+            inside.insert(self.one(0, len(inside)), f"{json.dumps(key)}:{self.any(1)}")
+        return inside
 
     def within(self, kind, form, odd):
         return "null" if self.chance(0.15) else self.value(kind, form, odd)
@@ -281,6 +330,7 @@ class Draw:
         if depth and self.chance(0.4):
             if self.chance(0.5):
                 return "[" + ",".join(self.any(depth - 1) for _ in range(self.one(0, 1, 3))) + "]"
-            return "{" + ",".join(f'"k{at}":{self.any(depth - 1)}' for at in range(self.one(0, 1, 3))) + "}"
+            inside = [f'"k{at}":{self.any(depth - 1)}' for at in range(self.one(0, 1, 3))]
+            return "{" + ",".join(self.repeated(inside)) + "}"
         number = self.one("0", "-0", "1e400", "1E-7", "-1.50", "123456789012345678901234567890", "1.0", "7")
         return self.one("null", "true", "false", number, number, self.text(), '"2026-05-19"', '"x"')

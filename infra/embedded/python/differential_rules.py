@@ -1,17 +1,15 @@
-"""What a record is under a contract, by rules that share no code with the engine: a row, or a misfit."""
+"""What a value of a record is in a column, by rules that share no code with the engine: one of its type, or a misfit."""
 
-import json
 import re
 import struct
 from base64 import b64decode, b64encode
 from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 
-from compare import parse_type
+from differential_json import Misfit, Whole, plain, plain_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-DEPTH = 128
 PER_SECOND = {"epoch_seconds": 1, "epoch_millis": 1_000, "epoch_micros": 1_000_000}
 UNITS = {"ms": 1_000, "us": 1_000_000}
 DAY = 86_400
@@ -21,118 +19,6 @@ DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 CLOCK = r"(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?"
 TIME = re.compile(CLOCK, re.ASCII)
 STAMP = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ]" + CLOCK + r"([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
-
-
-class Misfit(Exception):
-    """A record that the contract cannot hold; also a value, where it is caught in time."""
-
-
-class Unsound(Misfit):
-    """A text that is no JSON by RFC 8259 and the limits, or an object with one key twice: nothing of it is rescued."""
-
-
-class Whole(Decimal):
-    """A number written without fraction and exponent."""
-
-
-def members_once(pairs):
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise Unsound("a key stands twice")
-    return members
-
-
-def refused(text):
-    raise Unsound(f"{text} is no JSON")
-
-
-def real(text):
-    """A number with a fraction or an exponent. Decimal has exponents of up to 18 digits: longer ones mean no less."""
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        mantissa, exponent = text.lower().split("e")
-        return Decimal(f"{mantissa}e{'-' if exponent.startswith('-') else ''}{10**17}")
-
-
-def parse(line):
-    """A line as JSON, numbers as Decimal."""
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Unsound("not UTF-8") from error
-    if deepest(text) > DEPTH:
-        raise Unsound("nested too deeply")
-    try:
-        value = json.loads(
-            text, parse_float=real, parse_int=Whole, parse_constant=refused, object_pairs_hook=members_once
-        )
-    except ValueError as error:
-        raise Unsound(str(error)) from error
-    whole_pairs(value)
-    return value
-
-
-def deepest(text):
-    """How many brackets are open at most, those in texts left out."""
-    bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", text)
-    depth = most = 0
-    for char in bare:
-        if char in "[{":
-            depth += 1
-            most = max(most, depth)
-        elif char in "]}":
-            depth -= 1
-    return most
-
-
-def whole_pairs(value):
-    """Half a surrogate pair is no character: Python lets it pass."""
-    if isinstance(value, str):
-        if any(0xD800 <= ord(char) <= 0xDFFF for char in value):
-            raise Unsound("half a surrogate pair")
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            whole_pairs(key)
-            whole_pairs(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            whole_pairs(inner)
-
-
-def read_record(line, contract):
-    """The row of a record, in the form of `shown`."""
-    record = parse(line)
-    if not isinstance(record, dict):
-        raise Misfit("no object")
-    rescues = contract["on_violation"] == "rescue"
-    ignores = contract["unknown_fields"] == "ignore"
-    row, rescued = {}, {}
-    by_source = {column.get("from") or column["name"]: column for column in contract["columns"]}
-    for source, column in by_source.items():
-        value = record.get(source)
-        name = column["name"]
-        row[name] = None
-        if value is None:
-            if not column["nullable"]:
-                raise Misfit(f"{name} is missing")
-            continue
-        try:
-            row[name] = fitted(value, parse_type(column["type"]), column.get("format") or "iso", ignores)
-        except Unsound:
-            raise
-        except Misfit as why:
-            if not (rescues and column["nullable"]):
-                raise Misfit(f"{name}: {why}") from why
-            rescued[source] = value
-    for member, value in record.items():
-        if member not in by_source and not ignores:
-            if not rescues:
-                raise Misfit("an unknown member")
-            rescued[member] = value
-    if rescues:
-        row["_rescued"] = plain(rescued) if rescued else None
-    return row
 
 
 def fitted(value, kind, form, ignores):
@@ -249,6 +135,11 @@ def bits(value):
     return struct.pack(">d", value)
 
 
+def number_of(value):
+    """A float from its bits."""
+    return struct.unpack(">d", value)[0]
+
+
 def text(value, _arguments=None, _form=None):
     wanted(isinstance(value, str), "no text")
     return value
@@ -339,24 +230,13 @@ for _bits in (8, 16, 32, 64):
     SCALARS[f"uint{_bits}"] = integer(0, 2**_bits - 1)
 
 
-def plain(value):
-    """JSON in a form that is equal exactly when the values are: member order does not count, 1.0 is 1."""
-    if isinstance(value, dict):
-        return ("object", tuple(sorted((key, plain(inner)) for key, inner in value.items())))
-    if isinstance(value, list):
-        return ("list", tuple(plain(inner) for inner in value))
-    if isinstance(value, Decimal):
-        return ("number", value.normalize() if value else Decimal(0))
-    return (type(value).__name__, value)
-
-
 def shown(value, kind):
     """A value as a reader of Parquet gives it: times as numbers, floats as bits, maps sorted."""
     name, arguments = kind
     if value is None:
         return None
     if name == "json":
-        return plain(json.loads(value, parse_float=real, parse_int=Whole))
+        return plain_of(value)
     if name == "list":
         return tuple(shown(inner, arguments[0][1]) for inner in value)
     if name == "struct":
