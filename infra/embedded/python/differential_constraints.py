@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from compare import parse_type
 from differential_json import Misfit, parse
-from differential_rules import bits, fitted, nearest32, number_of
+from differential_rules import DAY, FIRST_DAY, LAST_DAY, bits, fitted, nearest32, number_of
 from differential_texts import bound, in_record
 
 RULES = ("min", "max", "min_length", "max_length", "pattern", "one_of")
@@ -155,9 +155,9 @@ def beside(value, kind, step):
         return value + Decimal(step).scaleb(-int(arguments[1]))
     found = value + step * UNIT[arguments[0]] if name in ("time", "timestamp") else value + step
     first, last = {
-        "date": (-719_162, 2_932_896),
-        "time": (0, 86_399_999_999),
-        "timestamp": (-62_135_596_800_000_000, 253_402_300_799_999_999),
+        "date": (FIRST_DAY, LAST_DAY),
+        "time": (0, DAY * 1_000_000 - 1),
+        "timestamp": (FIRST_DAY * DAY * 1_000_000, (LAST_DAY + 1) * DAY * 1_000_000 - 1),
     }.get(name, (found, found))
     return found if first <= found <= last else None
 

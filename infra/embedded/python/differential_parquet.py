@@ -220,7 +220,7 @@ def times(arguments, _form):
     if arguments[0] == "us":
         del kinds["ms"]
     ways = [
-        Stored(kind, in_units(unit), shown=lambda micros, unit=unit: plain(clock_in_full(micros, unit)))
+        Stored(kind, in_units(unit), shown=lambda micros, unit=unit: plain(clock(micros, unit)))
         for unit, kind in kinds.items()
     ]
     return [*ways, Stored(pa.string(), clock, shown=lambda micros: plain(clock(micros)))]
@@ -234,7 +234,7 @@ def stamps(arguments, form):
         Stored(
             pa.timestamp(unit, zone),
             in_units(unit),
-            shown=lambda micros, unit=unit, end="Z" if zone else "": plain(instant_in_full(micros, unit) + end),
+            shown=lambda micros, unit=unit, end="Z" if zone else "": plain(instant(micros, "T", unit) + end),
         )
         for unit in units
         for zone in zones
@@ -253,24 +253,10 @@ def stamps(arguments, form):
 
 
 TIMED = {"date": dates, "time": times, "timestamp": stamps}
-DIGITS = {"ms": 3, "us": 6, "ns": 9}
 
 
 def in_units(unit):
     return lambda micros: micros // 1_000 if unit == "ms" else micros * 1_000 if unit == "ns" else micros
-
-
-def instant_in_full(micros, unit):
-    """An instant with all digits of its unit."""
-    days, rest = divmod(micros, DAY * 1_000_000)
-    return f"{day(days)}T{clock_in_full(rest, unit)}"
-
-
-def clock_in_full(micros, unit):
-    """A time of day with all digits of its unit."""
-    seconds, fraction = divmod(micros, 1_000_000)
-    whole = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    return f"{whole}.{f'{fraction:06}000'[: DIGITS[unit]]}"
 
 
 def settings(draw, fields):

@@ -1,11 +1,12 @@
 """Partitions of the differential test: levels of the path as they are drawn, and the folder of each row."""
 
 import json
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from urllib.parse import quote, unquote
 
 from compare import parse_type
 from differential_json import Misfit
+from differential_rules import EPOCH
 from differential_texts import bare, day, instant
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -205,5 +206,4 @@ def escaped(value):
 def arrival_of(text):
     """Nanoseconds since the epoch, as a file has them."""
     moment = datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
-    since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+    return (moment - EPOCH) // timedelta(microseconds=1) * 1_000

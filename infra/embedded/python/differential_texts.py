@@ -7,22 +7,26 @@ from decimal import Decimal
 
 from differential_rules import DAY, PER_SECOND, number_of, shortest32
 
+DIGITS = {"ms": 3, "us": 6, "ns": 9}
+
 
 def day(days):
     """The date that is so many days after the epoch."""
     return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
 
 
-def clock(micros):
-    """With the digits that the fraction needs, and none where there is none."""
+def clock(micros, unit=None):
+    """With all digits of a unit; without one, with those that the fraction needs."""
     seconds, fraction = divmod(micros, 1_000_000)
     text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    if unit:
+        return f"{text}.{f'{fraction:06}000'[: DIGITS[unit]]}"
     return f"{text}.{fraction:06}".rstrip("0") if fraction else text
 
 
-def instant(micros, between):
+def instant(micros, between, unit=None):
     days, rest = divmod(micros, DAY * 1_000_000)
-    return f"{day(days)}{between}{clock(rest)}"
+    return f"{day(days)}{between}{clock(rest, unit)}"
 
 
 def bare(value, kind):

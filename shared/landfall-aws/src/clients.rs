@@ -105,12 +105,10 @@ impl Clients {
 
     /// The clients over a loaded configuration; pinned reads of our own objects go over `reads`.
     pub(crate) fn over(config: &SdkConfig, reads: LazyConnector, clock: Arc<dyn Clock>) -> Self {
-        let path_style = endpoint_url(config, "S3").is_some();
         Self {
             store: store(config, Principal::Own).reading_directly(DirectReads::new(
                 config,
                 reads,
-                path_style,
                 clock.clone(),
             )),
             queue: queue(config, Principal::Own),

@@ -46,7 +46,7 @@ enum Message {
     Done(State, Result<(), MergeError>),
 }
 
-fn carry_out(files: &mut Files, command: Command) -> (State, Result<(), MergeError>) {
+fn carry_out(files: &mut Files, command: Command) -> Message {
     let outcome = match command {
         Command::Write(id, values, rows, weight) => files.write(id, &values, &rows, weight),
         Command::Boundary => files.boundary(),
@@ -57,7 +57,7 @@ fn carry_out(files: &mut Files, command: Command) -> (State, Result<(), MergeErr
         finished: files.finished(),
         predicted: files.predicted_bytes(),
     };
-    (state, outcome)
+    Message::Done(state, outcome)
 }
 
 /// The thread that encodes.
@@ -106,8 +106,7 @@ impl Worker {
             .name("encode".to_owned())
             .spawn(move || {
                 for command in wanted {
-                    let (state, outcome) = carry_out(&mut files, command);
-                    if answer.send(Message::Done(state, outcome)).is_err() {
+                    if answer.send(carry_out(&mut files, command)).is_err() {
                         return;
                     }
                 }
@@ -242,9 +241,8 @@ impl Encoder {
     fn send(&mut self, command: Command) -> Result<(), MergeError> {
         match &mut self.place {
             Place::Here(files) => {
-                let (state, outcome) = carry_out(files, command);
-                self.newest = Some(state);
-                outcome?;
+                let done = carry_out(files, command);
+                self.take(done)?;
             }
             Place::Thread(worker) => {
                 worker.commands.as_ref().and_then(|commands| commands.send(command).ok()).ok_or_else(gone)?;

@@ -362,10 +362,7 @@ impl Walk<'_> {
             };
             match (shape, &mut children) {
                 (Bool, _) if matches!(code, 1 | 2) => {
-                    // Statistics have truth values too, deeper in.
-                    if let Some(noted) = self.noted.as_mut().filter(|_| self.depth < 2) {
-                        noted.push((self.within, id, i64::from(code == 1)));
-                    }
+                    self.note(id, i64::from(code == 1));
                 }
                 _ if code != shape.code() => return Err(Misshapen::Form("a field has another type")),
                 (I32, Some(children)) if id == CHILDREN => {
@@ -375,8 +372,8 @@ impl Walk<'_> {
                     }
                 }
                 (I32, _) if self.noted.is_some() => {
-                    let (value, within) = (self.signed()?, self.within);
-                    self.noted.get_or_insert_default().push((within, id, value));
+                    let value = self.signed()?;
+                    self.note(id, value);
                 }
                 (Struct(_), _) => {
                     let outer = std::mem::replace(&mut self.within, id);
@@ -387,6 +384,13 @@ impl Walk<'_> {
                 }
                 _ => self.value(shape)?,
             }
+        }
+    }
+
+    /// Notes the value of a field, where it is wanted: statistics, deeper in, have fields of the same numbers.
+    fn note(&mut self, id: i16, value: i64) {
+        if let Some(noted) = self.noted.as_mut().filter(|_| self.depth < 2) {
+            noted.push((self.within, id, value));
         }
     }
 

@@ -50,8 +50,6 @@ pub struct Merge {
     over: bool,
     /// Whether its files are about to end.
     finishing: bool,
-    /// Output that nobody took while they ended.
-    written: Vec<OutputEvent>,
 }
 
 /// The input that is being read.
@@ -102,7 +100,6 @@ impl Merge {
             whole: Whole::default(),
             over: false,
             finishing: false,
-            written: Vec::new(),
         })
     }
 
@@ -238,9 +235,7 @@ impl Merge {
 
     /// What was written since the last call.
     pub fn take_output(&mut self) -> Vec<OutputEvent> {
-        let mut written = std::mem::take(&mut self.written);
-        written.append(&mut self.stage.take_output());
-        written
+        self.stage.take_output()
     }
 
     /// The rows rejected since the last call, of inputs that ended. Those of a quarantined input are not among them: it is
@@ -298,9 +293,7 @@ impl Merge {
     /// # Errors
     /// [`MergeError::Order`] inside an input or a second time; [`MergeError::Write`].
     pub fn finish(&mut self) -> Result<(), MergeError> {
-        while self.settle_files()? == Flow::More {
-            self.written.append(&mut self.stage.take_output());
-        }
+        while self.settle_files()? == Flow::More {}
         self.finishing = false;
         Ok(())
     }

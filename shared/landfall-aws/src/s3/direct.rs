@@ -64,7 +64,6 @@ struct Shared {
     credentials: SharedCredentialsProvider,
     held: RwLock<Option<Held>>,
     config: SdkConfig,
-    path_style: bool,
     clock: Arc<dyn Clock>,
     /// By bucket; `None` for one that must be asked through the SDK.
     endpoints: RwLock<HashMap<String, Option<Arc<Signed>>>>,
@@ -98,18 +97,12 @@ pub(super) struct Read<'a> {
 
 impl DirectReads {
     /// Reads over `connector`, with region, endpoint and credentials of `config`; `None` where it has no credentials.
-    pub(crate) fn new(
-        config: &SdkConfig,
-        connector: LazyConnector,
-        path_style: bool,
-        clock: Arc<dyn Clock>,
-    ) -> Option<Self> {
+    pub(crate) fn new(config: &SdkConfig, connector: LazyConnector, clock: Arc<dyn Clock>) -> Option<Self> {
         Some(Self(Arc::new(Shared {
             connector,
             credentials: config.credentials_provider()?,
             held: RwLock::default(),
             config: config.clone(),
-            path_style,
             clock,
             endpoints: RwLock::default(),
         })))
@@ -118,8 +111,9 @@ impl DirectReads {
     /// The object, where all went well; `None` says nothing but that the SDK must be asked.
     pub(super) async fn get(&self, read: &Read<'_>, attempt: &Attempt) -> Option<(ObjectHead, S3Body)> {
         let endpoint = self.endpoint(&read.bucket.name).await?;
-        let identity = self.identity().await?;
-        let request = request(read, &endpoint, &identity, SystemTime::from(self.0.clock.now()))?;
+        let now = SystemTime::from(self.0.clock.now());
+        let identity = self.identity(now).await?;
+        let request = request(read, &endpoint, &identity, now)?;
         match self.0.connector.call(request).await {
             Ok(answer) if matches!(answer.status().as_u16(), 200 | 206) => found(answer, attempt),
             Ok(answer) => {
@@ -144,11 +138,12 @@ impl DirectReads {
             return known.clone();
         }
         let config = &self.0.config;
+        let custom = endpoint_url(config, "S3");
         let params = Params::builder()
             .bucket(bucket)
             .set_region(config.region().map(ToString::to_string))
-            .set_endpoint(endpoint_url(config, "S3"))
-            .force_path_style(self.0.path_style)
+            .force_path_style(custom.is_some())
+            .set_endpoint(custom)
             .use_fips(config.use_fips().unwrap_or_default())
             .use_dual_stack(config.use_dual_stack().unwrap_or_default())
             .build()
@@ -160,8 +155,7 @@ impl DirectReads {
         signed
     }
 
-    async fn identity(&self) -> Option<Identity> {
-        let now = SystemTime::from(self.0.clock.now());
+    async fn identity(&self, now: SystemTime) -> Option<Identity> {
         let held = self.0.held.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(held) = held
             && now < held.until

@@ -132,16 +132,15 @@ fn time(text: &str) -> Option<Time> {
 fn timestamp(text: &str) -> Option<i128> {
     let pieces = Pieces::parse(text).ok()?;
     let offset = pieces.to_numeric_offset()?;
-    let local = pieces.date().to_datetime(pieces.time()?).duration_since(DateTime::from(EPOCH));
-    let nanos = local.as_nanos() - i128::from(offset.seconds()) * 1_000_000_000;
-    let day = |date: Date| DateTime::from(date).duration_since(DateTime::from(EPOCH)).as_nanos();
-    let after = day(LAST_DAY) + 24 * 3600 * 1_000_000_000;
-    (day(FIRST_DAY)..after).contains(&nanos).then_some(nanos)
+    let since = |time: DateTime| time.duration_since(EPOCH).as_nanos();
+    let local = since(pieces.date().to_datetime(pieces.time()?));
+    let nanos = local - i128::from(offset.seconds()) * 1_000_000_000;
+    (since(FIRST)..=since(LAST)).contains(&nanos).then_some(nanos)
 }
 
-const EPOCH: Date = Date::constant(1970, 1, 1);
-const FIRST_DAY: Date = Date::constant(1, 1, 1);
-const LAST_DAY: Date = Date::constant(9999, 12, 31);
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+const FIRST: DateTime = DateTime::constant(1, 1, 1, 0, 0, 0, 0);
+const LAST: DateTime = DateTime::constant(9999, 12, 31, 23, 59, 59, 999_999_999);
 
 #[cfg(test)]
 mod tests {

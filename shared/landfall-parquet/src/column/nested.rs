@@ -164,6 +164,10 @@ impl Field {
 fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len()
         && match left.len() {
+            17..=32 => {
+                left.first_chunk::<16>() == right.first_chunk()
+                    && left.last_chunk::<16>() == right.last_chunk()
+            }
             8..=16 => {
                 left.first_chunk::<8>() == right.first_chunk() && left.last_chunk::<8>() == right.last_chunk()
             }
@@ -171,10 +175,6 @@ fn same(left: &[u8], right: &[u8]) -> bool {
                 left.first_chunk::<4>() == right.first_chunk() && left.last_chunk::<4>() == right.last_chunk()
             }
             0..=3 => left.iter().eq(right),
-            17..=32 => {
-                left.first_chunk::<16>() == right.first_chunk()
-                    && left.last_chunk::<16>() == right.last_chunk()
-            }
             _ => left == right,
         }
 }

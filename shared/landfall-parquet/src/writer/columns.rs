@@ -84,38 +84,29 @@ impl Columns {
             *leaves = compute_leaves(field, array)?;
             Ok(())
         })?;
-        let order = self.heaviest_first();
-        let tasks = self.writers.iter_mut().zip(leaves.into_iter().flatten()).map(Some).collect();
-        each(threads, in_order(&order, tasks), |(writer, leaf)| writer.write(&leaf))
+        let mut tasks: Vec<_> = self.writers.iter_mut().zip(leaves.into_iter().flatten()).collect();
+        tasks.sort_by_cached_key(|(writer, _)| heaviest_first(writer));
+        each(threads, tasks.into_iter(), |(writer, leaf)| writer.write(&leaf))
     }
 
     /// Ends the columns: encodes and compresses what is left.
     pub(super) fn close(self, threads: usize) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-        let order = self.heaviest_first();
         let mut chunks: Vec<Option<ArrowColumnChunk>> = Vec::new();
         chunks.resize_with(self.writers.len(), || None);
-        let tasks = self.writers.into_iter().zip(&mut chunks).map(Some).collect();
-        each(threads, in_order(&order, tasks), |(writer, chunk)| {
+        let mut tasks: Vec<_> = self.writers.into_iter().zip(&mut chunks).collect();
+        tasks.sort_by_cached_key(|(writer, _)| heaviest_first(writer));
+        each(threads, tasks.into_iter(), |(writer, chunk)| {
             *chunk = Some(writer.close()?);
             Ok(())
         })?;
         Ok(chunks.into_iter().flatten().collect())
     }
-
-    /// The places of the columns, those first that took most so far: one of them that comes last would keep a single
-    /// thread busy while all others wait.
-    fn heaviest_first(&self) -> Vec<usize> {
-        let bytes: Vec<usize> =
-            self.writers.iter().map(ArrowColumnWriter::get_estimated_total_bytes).collect();
-        let mut places: Vec<usize> = (0..bytes.len()).collect();
-        places.sort_by_key(|place| Reverse(bytes.get(*place)));
-        places
-    }
 }
 
-/// Tasks in an order of their places.
-fn in_order<T>(order: &[usize], mut tasks: Vec<Option<T>>) -> impl Iterator<Item = T> {
-    order.iter().filter_map(move |place| tasks.get_mut(*place)?.take())
+/// Puts those columns first that took most so far: one of them that comes last would keep a single thread busy while all
+/// others wait.
+fn heaviest_first(writer: &ArrowColumnWriter) -> Reverse<usize> {
+    Reverse(writer.get_estimated_total_bytes())
 }
 
 /// Does all tasks, on this thread and `threads - 1` others. Each takes the next one when it is done with its last.
