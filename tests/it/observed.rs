@@ -61,6 +61,17 @@ async fn counts_say_what_came_in_and_what_went_out() {
 }
 
 #[tokio::test]
+async fn rescued_and_repeated_records_are_counted() {
+    let policies = "version = 3\non_violation = \"rescue\"\nunique_key = [\"id\"]";
+    let mut scene = Scene::new(&[&document("acme", "").replace("version = 3", policies)]);
+    scene.stage("acme/rows/1", format!("{}{{\"id\":7,\"name\":\"x\",\"new\":1}}\n", rows(0, 3)));
+    scene.stage("acme/rows/2", rows(2, 2));
+    scene.deliver(&[ID]).await;
+    let counted = [(&metrics::ROWS_OUT, 5), (&metrics::ROWS_RESCUED, 1), (&metrics::ROWS_REJECTED, 1)];
+    assert_totals(&scene, &counted);
+}
+
+#[tokio::test]
 async fn work_done_again_after_a_crash_is_counted_once() {
     for (operation, key) in [("PutObject", "/outcome"), ("PutObject", "/closed"), ("CopyObject", "raw/")] {
         let mut scene = Scene::new(&[&document("acme", "")]);

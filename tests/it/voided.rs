@@ -26,6 +26,7 @@ fn outcome(n: u64, verdicts: Vec<Verdict>) -> Outcome {
         versions: vec![None; verdicts.len()],
         verdicts,
         rejected_rows: Vec::new(),
+        rescued: 0,
         raw_bytes: 0,
         evolved: None,
     }

@@ -209,6 +209,7 @@ pub(crate) fn undone(intent: &Intent, execution: String) -> Outcome {
         verdicts: Vec::new(),
         versions: Vec::new(),
         rejected_rows: Vec::new(),
+        rescued: 0,
         raw_bytes: 0,
         evolved: None,
     }

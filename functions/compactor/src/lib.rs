@@ -213,6 +213,7 @@ impl<S: ObjectStore, Q: Queue, D: Destinations, C: Clock> Compactor<S, Q, D, C> 
             counts.count(&metrics::BYTES_IN, Some(id), report.bytes_in);
             counts.count(&metrics::ROWS_IN, Some(id), report.rows_in);
             counts.count(&metrics::ROWS_REJECTED, Some(id), report.rejected);
+            counts.count(&metrics::ROWS_RESCUED, Some(id), report.rescued);
             counts.count(&metrics::OBJECTS_QUARANTINED, Some(id), report.quarantined);
             // Before the commit is asked for, which a hold lets through then.
             let released = self.holds().release_merged(id, n, begun, self.clock.now()).await?;
@@ -438,6 +439,7 @@ impl Handled {
                 .count("rows", report.rows_out)
                 .count("bytes", report.bytes_out)
                 .count("rejected", report.rejected)
+                .count("rescued", report.rescued)
                 .count("quarantined", report.quarantined),
             Self::Executed(Execution::Adopted) => Verdict::done("adopted"),
             Self::Executed(Execution::Retired) => Verdict::done("retired"),

@@ -69,6 +69,8 @@ pub struct MergeReport {
     pub rows_out: u64,
     /// Rows rejected.
     pub rejected: u64,
+    /// Rows delivered that hold what was rescued.
+    pub rescued: u64,
     /// Objects quarantined.
     pub quarantined: u64,
     /// Whether inputs were freed, to be planned again.
@@ -205,6 +207,7 @@ fn report(intent: &Intent, outcome: &Outcome) -> MergeReport {
         bytes_out: outcome.files.iter().map(|file| file.bytes).sum(),
         rows_out: outcome.rows(),
         rejected,
+        rescued: outcome.rescued,
         quarantined: quarantined as u64,
         freed: outcome.consumed < intent.inputs.len(),
     }

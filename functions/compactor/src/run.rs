@@ -41,6 +41,7 @@ impl<E: Into<WorkError>> From<E> for Stop {
 struct Finished {
     verdicts: Vec<Verdict>,
     versions: Vec<Option<String>>,
+    rescued: u64,
     raw_bytes: u64,
 }
 
@@ -110,7 +111,7 @@ impl<S: ObjectStore> Run<'_, S> {
             let mut files = StagedFiles::new(store, &target);
             let mut quarantine = QuarantineWriter::new(self.ledger, id, n, &target.execution);
             match self.once(&mut files, &mut quarantine, &excluded, drift_from).await {
-                Ok(Finished { verdicts, versions, raw_bytes }) => {
+                Ok(Finished { verdicts, versions, rescued, raw_bytes }) => {
                     let files = files.into_files();
                     let outcome = Outcome {
                         version: FORMAT,
@@ -125,6 +126,7 @@ impl<S: ObjectStore> Run<'_, S> {
                         verdicts,
                         versions,
                         rejected_rows: quarantine.finish().await?,
+                        rescued,
                         raw_bytes,
                         evolved: None,
                     };
@@ -286,7 +288,7 @@ impl<S: ObjectStore> Run<'_, S> {
         merge.finish().map_err(|error| self.engine(error))?;
         files.take(merge.take_output()).await.map_err(Stop::Client)?;
         self.set_aside(quarantine, &mut merge).await?;
-        Ok(Finished { verdicts, versions, raw_bytes: merge.decoded_bytes() })
+        Ok(Finished { verdicts, versions, rescued: merge.rescued(), raw_bytes: merge.decoded_bytes() })
     }
 
     /// Keeps rejected rows; those of a decided intent are kept already.

@@ -53,6 +53,7 @@ pub(crate) fn command(screen: &Screen, arguments: &arguments::Infer) -> Result<F
             unknown_fields: UnknownFields::default(),
             duplicate_keys: DuplicateKeys::default(),
             columns,
+            unique_key: Vec::new(),
             tracking: None,
         },
     };

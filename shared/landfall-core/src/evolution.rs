@@ -150,6 +150,7 @@ mod tests {
             unknown_fields: UnknownFields::Violation,
             duplicate_keys: DuplicateKeys::Refuse,
             columns: columns.iter().map(|(name, data_type)| column(name, data_type)).collect(),
+            unique_key: Vec::new(),
             tracking: None,
         }
     }

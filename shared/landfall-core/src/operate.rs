@@ -162,6 +162,7 @@ pub async fn discard<S: ObjectStore>(
             verdicts: vec![Verdict::Discarded; intent.inputs.len()],
             versions: vec![None; intent.inputs.len()],
             rejected_rows: Vec::new(),
+            rescued: 0,
             raw_bytes: 0,
             evolved: None,
         };

@@ -40,6 +40,7 @@ metrics! {
     BYTES_OUT = "BytesOut", "Bytes", "Bytes of the files published.";
     ROWS_OUT = "RowsOut", "Count", "Rows of the files published.";
     ROWS_REJECTED = "RowsRejected", "Count", "Records set aside because they break the contract.";
+    ROWS_RESCUED = "RowsRescued", "Count", "Delivered records with members that no column holds, kept in `_rescued`.";
     OBJECTS_QUARANTINED = "ObjectsQuarantined", "Count", "Staged objects set aside as a whole.";
     FRESHNESS_LAG = "FreshnessLagSeconds", "Seconds", "From the staging of the oldest input to the receipt.";
     DELIVERIES_HELD = "DeliveriesHeld", "Count", "Failures that hold a delivery until its client mends them.";

@@ -47,6 +47,8 @@ pub enum ViolationCode {
     /// A partition value longer than [`crate::limits::PARTITION_SEGMENT_BYTES`], or too long for a key of
     /// [`crate::limits::KEY_BYTES`].
     PartitionTooLong,
+    /// A record with the unique key of an earlier one of the batch.
+    NotUnique,
 }
 
 impl ViolationCode {
@@ -70,6 +72,7 @@ impl ViolationCode {
             Self::NotInEnum => "not_in_enum",
             Self::RowTooLarge => "row_too_large",
             Self::PartitionTooLong => "partition_too_long",
+            Self::NotUnique => "not_unique",
         }
     }
 }
@@ -94,7 +97,8 @@ impl ViolationCode {
             | Self::DuplicateKey
             | Self::MissingValue
             | Self::RowTooLarge
-            | Self::PartitionTooLong => false,
+            | Self::PartitionTooLong
+            | Self::NotUnique => false,
         }
     }
 
@@ -161,6 +165,8 @@ pub enum QuarantineReason {
     TooManyRejected,
     /// More than [`crate::limits::OBJECT_PARTITIONS`] partitions.
     TooManyPartitions,
+    /// More than [`crate::limits::OBJECT_UNIQUE_KEYS`] records, under a contract with a unique key.
+    TooManyKeys,
     /// What is known of its rows' keys in advance is longer than [`crate::limits::KEY_BYTES`].
     KeyTooLong,
     /// A record breaks the contract, and its policy is `strict`.
@@ -194,6 +200,7 @@ impl QuarantineReason {
             Self::LineTooLong => "line_too_long",
             Self::TooManyRejected => "too_many_rejected",
             Self::TooManyPartitions => "too_many_partitions",
+            Self::TooManyKeys => "too_many_keys",
             Self::KeyTooLong => "key_too_long",
             Self::Violation(code) => code.as_str(),
             Self::Poison => "poison",

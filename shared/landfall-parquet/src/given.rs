@@ -14,8 +14,8 @@ use crate::time::{clock_text, date_text, instant_text};
 /// What the given columns of a job hold. The same job gives the same values, however often it is executed.
 #[derive(Debug)]
 pub(crate) struct Given {
-    /// Whether one column keeps what was rescued.
-    rescued: bool,
+    /// The column that keeps what was rescued, where there is one.
+    rescued: Option<usize>,
     tracking: Option<Tracked>,
     /// Whether one column keeps the text of the record.
     text: bool,
@@ -41,12 +41,19 @@ impl Given {
             key: tracking.key.iter().filter_map(place).collect(),
             deleted: tracking.deleted.as_ref().and_then(place),
         });
-        Self { rescued: contract.on_violation == ViolationPolicy::Rescue, tracking, text: false }
+        let rescued = (contract.on_violation == ViolationPolicy::Rescue).then_some(contract.columns.len());
+        Self { rescued, tracking, text: false }
     }
 
     /// The same with the text of each record, where the files are made of it.
     pub(crate) fn with_text(self, text: bool) -> Self {
         Self { text, ..self }
+    }
+
+    /// Whether something of the last record was rescued.
+    pub(crate) fn is_rescued(&self, records: &StructNode) -> bool {
+        let node = self.rescued.and_then(|place| records.fields.get(place)).map(|field| &field.node);
+        matches!(node, Some(Node::Json(texts)) if texts.last().is_some())
     }
 
     /// Whether [`Given::fill`] asks for the text of a record: it is what a record without a key is told by, and what files of
@@ -74,7 +81,7 @@ impl Given {
         let id = self.tracking.as_ref().map(|tracking| tracking.id(records, staged));
         let deleted = self.tracking.as_ref().is_some_and(|tracking| tracking.is_deleted(records));
         let mut given = records.fields.iter_mut().filter(|field| field.given).map(|field| &mut field.node);
-        if self.rescued
+        if self.rescued.is_some()
             && let Some(node) = given.next()
         {
             match node {
@@ -133,12 +140,17 @@ impl Tracked {
         if self.key.is_empty() {
             return hash::hex(text.trim_ascii());
         }
-        let nodes = self.key.iter().filter_map(|place| records.fields.get(*place)).map(|field| &field.node);
-        hash::hex_of_json(&nodes.map(|node| last_text(node).unwrap_or_default()).collect::<Vec<String>>())
+        hash::hex_of_json(&last_texts(records, &self.key))
     }
 }
 
-/// The last value of a column of single values, as text.
+/// The last values of columns, as [`last_text`] has them.
+pub(crate) fn last_texts(records: &StructNode, places: &[usize]) -> Vec<String> {
+    let nodes = places.iter().filter_map(|place| records.fields.get(*place)).map(|field| &field.node);
+    nodes.map(|node| last_text(node).unwrap_or_default()).collect()
+}
+
+/// The last value of a column of single values, as text: two are equal exactly when their texts are.
 fn last_text(node: &Node) -> Option<String> {
     match node {
         Node::Bool(values) => values.last().map(|value| value.to_string()),

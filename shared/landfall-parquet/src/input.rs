@@ -36,6 +36,8 @@ pub(crate) struct Rows {
     /// How many rows of the job earlier inputs have.
     before: u64,
     pub(crate) accepted: u64,
+    /// How many of them hold what was rescued.
+    pub(crate) rescued: u64,
     pub(crate) rejected: Vec<RejectedRow>,
     pub(crate) rejected_count: u64,
     rejected_bytes: u64,
@@ -59,6 +61,7 @@ impl Rows {
             partitions,
             before,
             accepted: 0,
+            rescued: 0,
             rejected: Vec::new(),
             rejected_count: 0,
             rejected_bytes: 0,

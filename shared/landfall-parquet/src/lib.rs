@@ -53,6 +53,7 @@ mod stage;
 pub mod stages;
 mod time;
 mod token;
+mod unique;
 pub mod validate;
 mod writer;
 

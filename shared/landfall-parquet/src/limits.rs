@@ -71,6 +71,13 @@ pub const PARTITIONS: usize = 20_000;
 /// The most partitions of one object. With rows of more of them it is quarantined, whatever else is merged with it.
 pub const OBJECT_PARTITIONS: usize = PARTITIONS / 2;
 
+/// The most unique keys of one merge, where the contract has one: 68 MiB, and 102 MiB while their table grows. The merge takes
+/// no further input from where one more could exceed this.
+pub const UNIQUE_KEYS: usize = 3_600_000;
+
+/// The most unique keys of one object. With more of them it is quarantined, whatever else is merged with it.
+pub const OBJECT_UNIQUE_KEYS: usize = UNIQUE_KEYS / 2;
+
 /// The longest key of a published file, in bytes: S3's limit.
 pub const KEY_BYTES: usize = 1024;
 

@@ -43,6 +43,7 @@ pub struct Merge {
     input: Option<Input>,
     rejected: Vec<RejectedRow>,
     rows: u64,
+    rescued: u64,
     decoded_bytes: u64,
     /// What a decoder leaves to the next one.
     whole: Whole,
@@ -96,6 +97,7 @@ impl Merge {
             input: None,
             rejected: Vec::new(),
             rows: 0,
+            rescued: 0,
             decoded_bytes: 0,
             whole: Whole::default(),
             over: false,
@@ -205,6 +207,7 @@ impl Merge {
         }
         self.rejected.append(&mut input.rows.rejected);
         self.rows += input.rows.accepted;
+        self.rescued += input.rows.rescued;
         let (rows, rejected) = (input.rows.accepted, input.rows.rejected_count);
         if let Err(error) = self.stage.boundary() {
             self.over = true;
@@ -268,6 +271,11 @@ impl Merge {
     /// Rows accepted, of all inputs that ended.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Rows accepted of which a member is kept in [`landfall_core::contract::RESCUED`], of all inputs that ended.
+    pub fn rescued(&self) -> u64 {
+        self.rescued
     }
 
     /// Does the next part of [`Merge::finish`]: [`Flow::More`] as long as there is more, and output is worth taking in between.

@@ -21,6 +21,7 @@ use crate::read::RecordReader;
 use crate::records::Form;
 use crate::route::{PartitionId, Router, Unrouted};
 use crate::spec::{InputInfo, MergeError, MergeSpec};
+use crate::unique::UniqueKeys;
 use crate::writer::ReadingOver;
 
 /// The fewest rows that are worth writing at once, unless they weigh more than this.
@@ -36,6 +37,7 @@ pub(crate) struct Stage {
     reader: RecordReader,
     records: StructNode,
     router: Router,
+    unique: UniqueKeys,
     files: Encoder,
     /// The columns of the files, where they are not all.
     kept: Option<Vec<usize>>,
@@ -59,6 +61,7 @@ impl Stage {
         let records = contract.empty_records();
         let given = Given::new(&spec.config.contract, spec.planned_at, &spec.job_id)
             .with_text(spec.config.layout.format == FileFormat::Jsonl);
+        let unique = UniqueKeys::new(&spec.config.contract).map_err(MergeError::Contract)?;
         let (target, drift_from) = (spec.config.layout.target_bytes, spec.drift_from);
         let kept = kept(&spec, &contract);
         let schema = match &kept {
@@ -82,6 +85,7 @@ impl Stage {
             batch_weight: if router.by_record() { slice_weight * 8 } else { slice_weight },
             slice_weight,
             router,
+            unique,
             files,
             contract,
             kept,
@@ -95,12 +99,17 @@ impl Stage {
 
     /// Begins an input: its rows come after those that wait, and after the `before` that the job has so far.
     pub(crate) fn begin(&mut self, input: InputInfo, before: u64) -> Rows {
+        self.unique.begin();
         Rows::new(input, self.waiting.len(), self.router.begin(), before)
     }
 
     /// Whether no further input is wanted. Where the record decides, files of many partitions fill at their own pace: only
-    /// the bound of partitions ends the merge. Otherwise it is done when a file is finished and no row waits for another.
+    /// the bounds of partitions and of unique keys end the merge. Otherwise it is done when a file is finished and no row waits
+    /// for another.
     pub(crate) fn is_complete(&self) -> bool {
+        if self.unique.is_full() {
+            return true;
+        }
         if self.router.by_record() {
             return self.router.is_full();
         }
@@ -181,7 +190,7 @@ impl Stage {
         }
     }
 
-    /// Finds the partition of the last record, and lets it wait.
+    /// Finds the partition of the last record, claims its unique key, and lets it wait.
     fn route(
         &mut self,
         rows: &mut Rows,
@@ -189,12 +198,13 @@ impl Stage {
         read: Checked<u64>,
     ) -> Result<Option<Box<Fault>>, Stop> {
         let routed = match read {
-            Ok(weight) => self.router.route(&self.records).map(|partition| (weight, partition)),
+            Ok(weight) => self.place(weight),
             Err(fault) => Err(Unrouted::Row(fault)),
         };
         match routed {
             Ok((weight, partition)) => {
                 rows.accepted += 1;
+                rows.rescued += u64::from(self.given().is_rescued(&self.records));
                 rows.weight += weight;
                 if rows.check_only {
                     self.records.truncate(before);
@@ -218,6 +228,14 @@ impl Stage {
         }
     }
 
+    /// The partition of the last record, whose key is no other's from now on: not before it is known to have a partition.
+    fn place(&mut self, weight: u64) -> Result<(u64, PartitionId), Unrouted> {
+        let key = self.unique.free_key(&self.records).map_err(Unrouted::Row)?;
+        let partition = self.router.route(&self.records)?;
+        self.unique.claim(key).map_err(Unrouted::Object)?;
+        Ok((weight, partition))
+    }
+
     /// Writes what waits when the input is large and it is worth it.
     pub(crate) fn write_large(&mut self, rows: &mut Rows) -> Result<(), Stop> {
         if rows.large && self.waiting_weight >= self.batch_weight {
@@ -228,9 +246,9 @@ impl Stage {
         Ok(())
     }
 
-    /// From here on the rows of the input are only checked: too many of them would wait.
+    /// From here on the rows of the input are only checked: too many of them would wait. Their keys stay theirs.
     pub(crate) fn check_only(&mut self, rows: &mut Rows) {
-        self.undo(rows);
+        self.cut_off(rows);
         rows.check_only = true;
     }
 
@@ -238,7 +256,9 @@ impl Stage {
     pub(crate) fn begin_again(&mut self, rows: &mut Rows) {
         self.router.forget(rows.partitions);
         rows.partitions = self.router.begin();
+        self.unique.forget();
         rows.accepted = 0;
+        rows.rescued = 0;
         rows.weight = 0;
         rows.check_only = false;
         rows.large = true;
@@ -274,8 +294,14 @@ impl Stage {
         self.files.waiting()
     }
 
-    /// Cuts off the rows of an input none of which has entered a file.
+    /// Forgets the rows of an input none of which has entered a file.
     pub(crate) fn undo(&mut self, rows: &Rows) {
+        self.cut_off(rows);
+        self.unique.forget();
+    }
+
+    /// Cuts off the rows of an input that wait.
+    fn cut_off(&mut self, rows: &Rows) {
         self.records.truncate(rows.mark);
         for (weight, partition) in self.waiting.drain(rows.mark.min(self.waiting.len())..) {
             self.waiting_weight = self.waiting_weight.saturating_sub(weight);

@@ -27,6 +27,7 @@ pub(crate) fn contract(columns: Vec<Column>) -> Contract {
         unknown_fields: UnknownFields::Ignore,
         duplicate_keys: DuplicateKeys::Refuse,
         columns,
+        unique_key: Vec::new(),
         tracking: None,
     }
 }

@@ -100,6 +100,7 @@ impl Stack {
             verdicts: vec![Verdict::Merged { rows: 1, rejected: 0 }],
             versions: vec![None],
             rejected_rows: Vec::new(),
+            rescued: 0,
             raw_bytes: 1,
             evolved: None,
         };

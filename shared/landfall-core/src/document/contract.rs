@@ -22,6 +22,7 @@ pub(super) fn read(mut section: Section<'_>) -> (Option<Contract>, Option<Vec<Kn
     let on_violation = section.parsed("on_violation");
     let unknown_fields = section.parsed("unknown_fields");
     let duplicate_keys = section.parsed("duplicate_keys");
+    let unique_key = section.texts("unique_key");
     let list = section
         .sections("column")
         .required()
@@ -46,6 +47,10 @@ pub(super) fn read(mut section: Section<'_>) -> (Option<Contract>, Option<Vec<Kn
     };
     if let Some(columns) = &columns {
         tracking::rescue_is_free(&on_violation, columns);
+        if unique_key.get().is_some_and(Vec::is_empty) {
+            unique_key.refuse("a key has at least one column");
+        }
+        tracking::check_key(&unique_key, columns);
     }
     let contract = || {
         Some(Contract {
@@ -53,6 +58,7 @@ pub(super) fn read(mut section: Section<'_>) -> (Option<Contract>, Option<Vec<Kn
             on_violation: on_violation.or_default()?,
             unknown_fields: unknown_fields.or_default()?,
             duplicate_keys: duplicate_keys.or_default()?,
+            unique_key: unique_key.or_default()?,
             columns: columns?,
             tracking: tracking?,
         })

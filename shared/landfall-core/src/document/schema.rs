@@ -42,6 +42,7 @@ fn constraints() -> Vec<(&'static str, &'static str, Map<String, Value>)> {
         ("NotifyQueue", "arn", pattern(&rules::QUEUE_ARN)),
         ("Contract", "version", json!({ "minimum": rules::CONTRACT_VERSION.start() })),
         ("Contract", "column", json!({ "minItems": 1 })),
+        ("Contract", "unique_key", json!({ "minItems": 1, "uniqueItems": true })),
         ("Tracking", "prefix", pattern(&rules::COLUMN_PREFIX)),
         ("Tracking", "key", json!({ "uniqueItems": true })),
         ("Column", "name", pattern(&rules::COLUMN_NAME)),

@@ -11,15 +11,8 @@ pub(super) fn read(mut section: Section<'_>, columns: Option<&[Column]>) -> Opti
     let key = section.texts("key");
     let deleted = section.text("deleted");
     section.finish();
-    if let (Some(columns), Some(names)) = (columns, key.get())
-        && let Some(message) = names.iter().enumerate().find_map(|(at, name)| {
-            if names.iter().take(at).any(|other| other == name) {
-                return Some("a column stands twice".to_owned());
-            }
-            key_column(columns, name).err()
-        })
-    {
-        key.refuse(message);
+    if let Some(columns) = columns {
+        check_key(&key, columns);
     }
     if let (Some(columns), Some(name)) = (columns, deleted.get()) {
         match column(columns, name) {
@@ -48,6 +41,20 @@ pub(super) fn rescue_is_free(on_violation: &Field<'_, ViolationPolicy>, columns:
     if on_violation.get() == Some(&ViolationPolicy::Rescue) && column(columns, RESCUED).is_some() {
         on_violation
             .refuse(format!("the column `{RESCUED}` is what this policy rescues into: name yours otherwise"));
+    }
+}
+
+/// The columns of a key, each once, by the rules of [`key_column`].
+pub(super) fn check_key(key: &Field<'_, Vec<String>>, columns: &[Column]) {
+    let Some(names) = key.get() else { return };
+    let message = names.iter().enumerate().find_map(|(at, name)| {
+        if names.iter().take(at).any(|other| other == name) {
+            return Some("a column stands twice".to_owned());
+        }
+        key_column(columns, name).err()
+    });
+    if let Some(message) = message {
+        key.refuse(message);
     }
 }
 

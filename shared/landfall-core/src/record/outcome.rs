@@ -99,8 +99,16 @@ pub struct Outcome {
     pub versions: Vec<Option<String>>,
     /// Where the rejected rows are kept in the state bucket, in order; empty when there are none.
     pub rejected_rows: Vec<String>,
+    /// Delivered rows of which a member is kept in [`crate::contract::RESCUED`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rescued: u64,
     /// Decoded bytes of the consumed inputs.
     pub raw_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Outcome {

@@ -38,6 +38,7 @@ use crate::given::Given;
 use crate::input::Rows;
 use crate::limits;
 use crate::merge::Stop;
+use crate::spec::MergeError;
 use crate::stage::Stage;
 use assemble::Unread;
 use convert::Tools;
@@ -86,6 +87,13 @@ fn footer_error(detail: &'static str) -> Refused {
 #[cold]
 fn data_error(detail: &'static str) -> Refused {
     Refused::new(QuarantineReason::ParquetData, detail)
+}
+
+/// A row that was sound is refused when it is read again: it must not be lost.
+#[cold]
+fn read_otherwise(row: u64) -> Stop {
+    let message = format!("row {row} of a Parquet object was sound, and is not when it is read again");
+    Stop::Failed(MergeError::Write { seq: 0, message })
 }
 
 /// The place of a row: it has no line, and stands at no one byte.
@@ -282,7 +290,9 @@ impl Inbound {
             while done < batch.num_rows() && stage.written() <= written {
                 let number = first + done as u64;
                 if !self.refused.contains_key(&number) {
-                    self.record(stage, rows, &source, done, number)?;
+                    if self.record(stage, rows, &source, done, number)?.is_some() {
+                        return Err(read_otherwise(number));
+                    }
                     stage.write_large(rows)?;
                 }
                 done += 1;

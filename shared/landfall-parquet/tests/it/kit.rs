@@ -34,6 +34,7 @@ pub(crate) fn contract(columns: Vec<Column>) -> Contract {
         unknown_fields: UnknownFields::Violation,
         duplicate_keys: DuplicateKeys::Refuse,
         columns,
+        unique_key: Vec::new(),
         tracking: None,
     }
 }

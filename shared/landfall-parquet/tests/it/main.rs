@@ -23,3 +23,4 @@ mod records;
 mod round_trip;
 mod routing;
 mod row_groups;
+mod unique;

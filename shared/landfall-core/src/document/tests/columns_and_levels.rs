@@ -260,6 +260,23 @@ fn tracking_columns_fit_the_contract() {
 }
 
 #[test]
+fn unique_keys_are_of_columns_that_tell_records_apart() {
+    let key = "name = \"id\"\ntype = \"int64\"\nnullable = false\n";
+    let keyed = |columns: &str, expected: &[&str]| {
+        let contract = format!("[contract]\nunique_key = {columns}\nversion = 1\n");
+        check(
+            &[("name = \"id\"\ntype = \"int64\"\n", key), ("[contract]\nversion = 1\n", &contract)],
+            expected,
+        );
+    };
+    keyed("[\"id\"]", &[]);
+    keyed("[]", &["14:14: contract.unique_key: a key has at least one column"]);
+    keyed("[\"id\", \"id\"]", &["14:14: contract.unique_key: a column stands twice"]);
+    keyed("[\"none\"]", &["14:14: contract.unique_key: no column has this name"]);
+    keyed("[\"note\"]", &["14:14: contract.unique_key: a column of a key has `nullable = false`"]);
+}
+
+#[test]
 fn what_is_rescued_has_a_column_of_its_own() {
     let rescue = "[contract]\nversion = 1\non_violation = \"rescue\"\n";
     check(&[("[contract]\nversion = 1\n", rescue)], &[]);
