@@ -229,8 +229,8 @@ impl<'a> Execution<'a> {
                 let verdict = if let Some(verdict) = excluded.get(&index) {
                     verdict.clone()
                 } else {
-                    let content = contents.next().unwrap_or(Ok(Content::Large))?;
-                    self.feed(&mut merge, index, staged.file, &content, read)?
+                    let content = contents.next().unwrap_or(Ok(&Content::Large))?;
+                    self.feed(&mut merge, index, staged.file, content, read)?
                 };
                 self.take(merge.take_output())?;
                 self.keep_rejected(intent, merge.take_rejected())?;

@@ -1,7 +1,9 @@
 //! The files of a conversion, read ahead of the merge: small ones are decompressed as well.
 
-use std::fs;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::fs::File;
+use std::io::Read as _;
+use std::slice;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use landfall_parquet::{Unpacked, Unpacker};
@@ -23,61 +25,111 @@ pub(crate) enum Content {
 }
 
 /// The files, one after the other.
-pub(crate) type Contents<'a> = dyn Iterator<Item = Result<Content, CommandError>> + 'a;
+pub(crate) struct Contents<'a> {
+    source: Source<'a>,
+    /// The one that is being merged.
+    current: Content,
+}
+
+enum Source<'a> {
+    Here { reader: Reader, files: slice::Iter<'a, &'a InputFile> },
+    Apart { batches: Receiver<Batch>, batch: std::vec::IntoIter<ReadFile>, spent: Sender<Unpacked> },
+}
+
+type ReadFile = Result<Content, CommandError>;
+type Batch = Vec<ReadFile>;
 
 /// Does `work` with the files: with `apart`, while a thread of its own reads them.
 pub(crate) fn reading<T>(files: &[&InputFile], apart: bool, work: impl FnOnce(&mut Contents<'_>) -> T) -> T {
-    let mut unpacker = Unpacker::default();
-    let mut contents = files.iter().map(move |file| content(&mut unpacker, file));
+    let reader = Reader::default();
     if !apart {
-        return work(&mut contents);
+        let source = Source::Here { reader, files: files.iter() };
+        return work(&mut Contents { source, current: Content::Large });
     }
     thread::scope(|scope| {
-        let (send, receive) = sync_channel(WAITING);
-        scope.spawn(move || {
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            for content in contents {
-                if let Ok(Content::Whole(object)) = &content {
-                    bytes += object.memory_bytes();
-                }
-                batch.push(content);
-                if bytes >= BATCH_BYTES {
-                    bytes = 0;
-                    if send.send(std::mem::take(&mut batch)).is_err() {
-                        return;
-                    }
-                }
-            }
-            // Nobody waits for it when the merge has ended early.
-            drop(send.send(batch));
-        });
-        // The channel goes with the iterator, and ends the thread.
-        work(&mut Received { batches: receive, batch: Vec::new().into_iter() })
+        let (send, batches) = sync_channel(WAITING);
+        let (spent, merged) = channel();
+        scope.spawn(move || read_all(reader, files, &send, &merged));
+        // The channels go with it, and end the thread.
+        let source = Source::Apart { batches, batch: Vec::new().into_iter(), spent };
+        work(&mut Contents { source, current: Content::Large })
     })
 }
 
-struct Received {
-    batches: Receiver<Vec<Result<Content, CommandError>>>,
-    batch: std::vec::IntoIter<Result<Content, CommandError>>,
+impl Contents<'_> {
+    /// The next file, whose memory is used again when another is asked for; none after the last.
+    pub(crate) fn next(&mut self) -> Option<Result<&Content, CommandError>> {
+        let merged = std::mem::replace(&mut self.current, Content::Large);
+        let next = match &mut self.source {
+            Source::Here { reader, files } => {
+                reader.reuse(merged);
+                reader.read(files.next()?)
+            }
+            Source::Apart { batches, batch, spent } => {
+                if let Content::Whole(object) = merged {
+                    // Nobody reads any more behind the last file.
+                    drop(spent.send(object));
+                }
+                loop {
+                    if let Some(next) = batch.next() {
+                        break next;
+                    }
+                    *batch = batches.recv().ok()?.into_iter();
+                }
+            }
+        };
+        Some(next.map(|content| {
+            self.current = content;
+            &self.current
+        }))
+    }
 }
 
-impl Iterator for Received {
-    type Item = Result<Content, CommandError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(content) = self.batch.next() {
-                return Some(content);
+/// Reads all files, in batches, in the memory of those that are merged.
+fn read_all(mut reader: Reader, files: &[&InputFile], send: &SyncSender<Batch>, merged: &Receiver<Unpacked>) {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for file in files {
+        while let Ok(object) = merged.try_recv() {
+            reader.reuse(Content::Whole(object));
+        }
+        let content = reader.read(file);
+        if let Ok(Content::Whole(object)) = &content {
+            bytes += object.memory_bytes();
+        }
+        batch.push(content);
+        if bytes >= BATCH_BYTES {
+            bytes = 0;
+            if send.send(std::mem::take(&mut batch)).is_err() {
+                return;
             }
-            self.batch = self.batches.recv().ok()?.into_iter();
         }
     }
+    // Nobody waits for it when the merge has ended early.
+    drop(send.send(batch));
 }
 
-fn content(unpacker: &mut Unpacker, file: &InputFile) -> Result<Content, CommandError> {
-    if file.bytes > Unpacker::MOST_BYTES as u64 {
-        return Ok(Content::Large);
+#[derive(Default)]
+struct Reader {
+    unpacker: Unpacker,
+    /// What a file is read into.
+    object: Vec<u8>,
+}
+
+impl Reader {
+    fn read(&mut self, file: &InputFile) -> ReadFile {
+        if file.bytes > Unpacker::MOST_BYTES as u64 {
+            return Ok(Content::Large);
+        }
+        self.object.clear();
+        File::open(&file.path)
+            .and_then(|mut opened| opened.read_to_end(&mut self.object))
+            .map_err(CommandError::io(format!("read {}", file.path.display())))?;
+        Ok(Content::Whole(self.unpacker.unpack(&mut self.object)))
     }
-    let object = fs::read(&file.path).map_err(CommandError::io(format!("read {}", file.path.display())))?;
-    Ok(Content::Whole(unpacker.unpack(object)))
+
+    fn reuse(&mut self, merged: Content) {
+        if let Content::Whole(object) = merged {
+            self.unpacker.reuse(object);
+        }
+    }
 }

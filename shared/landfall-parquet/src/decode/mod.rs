@@ -231,13 +231,15 @@ impl Decoder {
 
     /// Takes a whole object, decoded or not. Nothing else of it may be pushed.
     pub(crate) fn push_whole(&mut self, whole: &Unpacked, sink: &mut Sink<'_>) -> Result<(), Stop> {
-        let Some(content) = &whole.content else { return self.push(&whole.object, sink) };
+        if !whole.is_content() {
+            return self.push(whole.bytes(), sink);
+        }
         if self.codec.is_some() || self.taken > 0 {
             return Err(Stop::Failed(MergeError::Order("push a whole object behind other bytes")));
         }
         self.codec = Some(Codec::Unpacked);
         self.taken = whole.staged_bytes();
-        self.check.pass(content, self.taken, false, sink)
+        self.check.pass(whole.bytes(), self.taken, false, sink)
     }
 
     /// Decodes the gathered bytes.

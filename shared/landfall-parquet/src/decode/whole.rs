@@ -33,13 +33,21 @@ impl std::fmt::Debug for Whole {
 impl Whole {
     /// The content of a gzip object, if all of it is sound: members, then nothing or zeros.
     pub(crate) fn decode(&mut self, object: &[u8]) -> Option<&[u8]> {
+        let mut out = std::mem::take(&mut self.out);
+        let filled = self.decode_into(object, &mut out);
+        self.out = out;
+        self.out.get(..filled?)
+    }
+
+    /// The same in memory that is given, which grows where it must; how much of it is filled.
+    pub(crate) fn decode_into(&mut self, object: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         // The last word is the length of the last member: mostly the only one.
         let (_, length) = object.split_last_chunk::<4>()?;
         let length =
             usize::try_from(u32::from_le_bytes(*length)).ok().filter(|length| *length <= DECODED_BYTES)?;
         let wanted = length.max(object.len().saturating_mul(4));
-        if self.out.len() < wanted.min(DECODED_BYTES) {
-            self.out.resize(wanted.min(DECODED_BYTES), 0);
+        if out.len() < wanted.min(DECODED_BYTES) {
+            out.resize(wanted.min(DECODED_BYTES), 0);
         }
         let inflate = self.inflate.get_or_insert_with(Decompressor::new);
         let (mut rest, mut filled) = (object, 0);
@@ -48,13 +56,13 @@ impl Whole {
             if header > limits::GZIP_HEADER_BYTES {
                 return None;
             }
-            let room = self.out.get_mut(filled..)?;
+            let room = out.get_mut(filled..)?;
             let decoded = inflate.gzip_decompress(rest, room).ok()?;
             let member = room.get(..decoded)?;
             filled += decoded;
             rest = rest.get(end_of_member(rest, member)?..)?;
         }
-        self.out.get(..filled)
+        Some(filled)
     }
 }
 

@@ -137,7 +137,11 @@ fn same(left: &Result<Run, MergeError>, right: &Result<Run, MergeError>, what: &
 /// Merges inputs that are unpacked before.
 fn run_whole(merge: Merge, inputs: &[Vec<&[u8]>]) -> Result<Run, MergeError> {
     let mut unpacker = Unpacker::default();
-    let objects: Vec<_> = inputs.iter().map(|slices| unpacker.unpack(slices.concat())).collect();
+    // Memory of another object, which must not show.
+    let mut other = gzip(&[b'x'; 1000]);
+    let spent = unpacker.unpack(&mut other);
+    unpacker.reuse(spent);
+    let objects: Vec<_> = inputs.iter().map(|slices| unpacker.unpack(&mut slices.concat())).collect();
     run_with(
         merge,
         objects.len(),
