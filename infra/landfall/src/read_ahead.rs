@@ -1,12 +1,14 @@
 //! The files of a conversion, read ahead of the merge: small ones are decompressed as well.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io;
 use std::slice;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use landfall_parquet::{Unpacked, Unpacker};
+use rustix::buffer::spare_capacity;
+use rustix::io::{read, retry_on_intr};
 
 use crate::error::CommandError;
 use crate::files::InputFile;
@@ -120,11 +122,25 @@ impl Reader {
         if file.bytes > Unpacker::MOST_BYTES as u64 {
             return Ok(Content::Large);
         }
-        self.object.clear();
-        File::open(&file.path)
-            .and_then(|mut opened| opened.read_to_end(&mut self.object))
-            .map_err(CommandError::io(format!("read {}", file.path.display())))?;
+        self.read_to_end(file).map_err(CommandError::io(format!("read {}", file.path.display())))?;
         Ok(Content::Whole(self.unpacker.unpack(&mut self.object)))
+    }
+
+    /// Reads a file whole. One that is as long as it was when it was listed is not asked twice: for its length, and whether
+    /// more follows. There can be very many, and small.
+    fn read_to_end(&mut self, file: &InputFile) -> io::Result<()> {
+        let listed = usize::try_from(file.bytes).unwrap_or_default();
+        self.object.clear();
+        self.object.reserve(listed + 1);
+        let opened = File::open(&file.path)?;
+        loop {
+            self.object.reserve(1);
+            let read = retry_on_intr(|| read(&opened, spare_capacity(&mut self.object)))?;
+            let more = self.object.len() < self.object.capacity();
+            if read == 0 || (self.object.len() == listed && more) {
+                return Ok(());
+            }
+        }
     }
 
     fn reuse(&mut self, merged: Content) {

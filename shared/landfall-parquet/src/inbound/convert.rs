@@ -231,7 +231,7 @@ fn append(texts: &mut Texts, bytes: &[u8], tools: &mut Tools) -> Checked<()> {
 pub(super) fn text(texts: &mut Texts, scalar: Scalar<'_>, tools: &mut Tools) -> Checked<()> {
     match scalar {
         Scalar::Text(bytes) | Scalar::Bytes(bytes) => {
-            if std::str::from_utf8(bytes).is_err() {
+            if simdutf8::basic::from_utf8(bytes).is_err() {
                 return Err(refused(NOT_UTF8));
             }
             append(texts, bytes, tools)
@@ -246,7 +246,7 @@ fn json(texts: &mut Texts, scalar: Scalar<'_>, tools: &mut Tools) -> Checked<()>
     let (Scalar::Text(bytes) | Scalar::Bytes(bytes)) = scalar else {
         return Err(refused(WRONG));
     };
-    if std::str::from_utf8(bytes).is_err() {
+    if simdutf8::basic::from_utf8(bytes).is_err() {
         return Err(refused(NOT_UTF8));
     }
     // Where in the value a fault stands is no place in the object.

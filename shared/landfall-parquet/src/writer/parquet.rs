@@ -25,6 +25,10 @@ use crate::spec::MergeSpec;
 /// A row group ends after so many rows, however small they are.
 const ROW_GROUP_ROWS: usize = 1024 * 1024;
 
+/// A page ends at about so many bytes of values, before compression. All columns fill one at the same time: a quarter of the usual
+/// MiB stays in the processor's cache until it is compressed, takes less memory that was never used before, and lets readers skip more.
+const PAGE_BYTES: usize = 256 * 1024;
+
 /// What all Parquet files of a merge have in common.
 pub(crate) struct ParquetFiles {
     schema: SchemaRef,
@@ -210,6 +214,7 @@ fn properties(
     let mut builder = WriterProperties::builder()
         .set_created_by(created_by())
         .set_compression(codec)
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_enabled(true)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_key_value_metadata(Some(vec![
@@ -319,6 +324,6 @@ mod tests {
         let found = regex::Regex::new(format).unwrap().captures(&created_by).expect("it is read");
         let parts: Vec<&str> =
             found.iter().skip(1).map(|part| part.map_or("", |part| part.as_str())).collect();
-        assert_eq!(parts, ["landfall", "3", "engine-3"]);
+        assert_eq!(parts, ["landfall", "4", "engine-4"]);
     }
 }

@@ -119,6 +119,17 @@ fn row_groups_are_bounded_in_bytes() {
 }
 
 #[test]
+fn pages_are_bounded_in_bytes() {
+    let run = merge(&spec(texts()), &[&noise(3, 2_000_000)]);
+    let reader = parquet::file::metadata::ParquetMetaDataReader::new();
+    let metadata = reader.with_page_index_policy(PageIndexPolicy::Required);
+    let metadata = metadata.parse_and_finish(&run.files[0].bytes).unwrap();
+    let index = metadata.offset_index().expect("an offset index");
+    let pages: Vec<i32> = index[0][0].page_locations().iter().map(|page| page.compressed_page_size).collect();
+    assert!(pages.len() >= 6 && pages.iter().all(|bytes| *bytes < 320_000), "{pages:?}");
+}
+
+#[test]
 fn every_column_has_statistics_and_a_page_index_whatever_its_compression() {
     use landfall_core::layout::Compression;
     for compression in
