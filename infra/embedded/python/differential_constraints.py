@@ -70,7 +70,7 @@ def is_taken(column, text):
 
 def value_of(text, kind, form):
     value, _ = parse(text.encode())
-    return fitted(value, kind, form or "iso", ignores=True)
+    return fitted(value, kind, form or "iso", lets=None)
 
 
 def of_text(draw):

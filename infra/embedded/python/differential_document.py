@@ -6,6 +6,7 @@ from differential_constraints import RULES
 
 DOCUMENT = """
 version = 1
+order = "{order}"
 id = "differential"
 tenant = "acme"
 dataset = "differential"
@@ -23,16 +24,21 @@ on_violation = "{on_violation}"
 unknown_fields = "{unknown_fields}"
 duplicate_keys = "{duplicate_keys}"
 """
+LAYOUT = (
+    "format", "compression", "file_name", "target_bytes", "row_group_bytes", "bloom_filters", "sort_by",
+    "partition_columns",
+)  # fmt: skip
 
 
 def document_of(contract):
     text = DOCUMENT.format(**contract)
+    if "unique_key" in contract:
+        text += f"unique_key = {in_toml(contract['unique_key'])}\n"
     if "tracking" in contract:
         text += table("[contract.tracking]", contract["tracking"])
     for column in contract["columns"]:
         text += table("[[contract.column]]", column, ("name", "from", "type", "format", "nullable", *RULES))
-    layout = {key: contract[key] for key in ("compression", "partition_columns") if key in contract}
-    text += table("[layout]", layout)
+    text += table("[layout]", contract, LAYOUT)
     for level in contract.get("levels", []):
         # A level that reads the segment of its own name need not say so.
         is_said = level["source"] != "key" or level.get("name") != level["field"]

@@ -6,10 +6,14 @@ from datetime import date, timedelta
 from json import JSONDecoder
 
 from compare import parse_type
+from differential_bloom import choose_filtered
 from differential_constraints import constrain
+from differential_groups import choose_order, make_groups_small
 from differential_json import Repeated, Unsound, parse
+from differential_lines import are_lines, choose_lines
 from differential_partitions import lay_out
 from differential_tracking import track
+from differential_unique import make_unique
 
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 SIMPLE = ["bool", *INTEGERS, "float32", "float64", "string", "binary", "date", "time(ms)", "time(us)", "json"]
@@ -20,6 +24,8 @@ ESCAPES = [*(f"\\{char}" for char in '"\\/bfnrt'), "\\u0000", "\\u00e9", "\\uD83
 BROKEN = ["\\ud800", "\\udc00x", "\\ud800\\u0041", "\\x", "\\u12", "\x01", "\t"]
 OFFSETS = ["Z", "z", "+00:00", "-00:00", "+02:00", "-23:59", "+14:00", "+05:30"]
 SPACES = ["", "", "", "", " ", "\t", "  ", " \r "]
+# Between the values of an element of an array, which may stand on several lines.
+SPACES_AND_BREAKS = [*SPACES, "\n", "\r\n "]
 
 
 class Draw:
@@ -28,8 +34,21 @@ class Draw:
     def __init__(self, random):
         self.random = random
         self.columns = []
+        self.spaces = SPACES
         # Of the objects drawn, how many hold one key twice.
         self.share_repeated = 0.0
+        # Of the objects drawn, how many have a member that is null and unknown.
+        self.share_nothing = 0.0
+        # Whether the times of an object of Parquet are of INT96.
+        self.int96 = False
+        # The type of what structs of Parquet have beside their members.
+        self.more_members = None
+        # Columns of which records have the values of earlier ones, how many do, and the values that there were, the first
+        # `most_earlier` of which come again.
+        self.repeated_columns = []
+        self.share_again = 0.2
+        self.most_earlier = None
+        self.earlier = []
 
     def one(self, *choices):
         return self.random.choice(choices)
@@ -43,14 +62,23 @@ class Draw:
         self.columns = [{"name": "id", "type": "int64", "nullable": False}]
         contract = {
             "columns": self.columns,
-            "on_violation": self.one("quarantine_row", "rescue"),
+            "order": self.one("none", "delivery"),
+            "on_violation": self.one("quarantine_row", *["rescue"] * 3, *["strict"] * 2, *["evolve"] * 2),
             "unknown_fields": self.one("violation", "ignore"),
             "duplicate_keys": self.one("refuse", "last_wins"),
             "compression": self.one("snappy", "zstd", "gzip", "lz4", "none"),
         }
+        if self.chance(0.25):
+            choose_lines(self, contract)
         for _ in range(self.random.randint(1, 8)):
             self.add_column(contract, self.type(self.one(0, 0, 1, 2, 3)))
         self.share_repeated = 0.05 if contract["duplicate_keys"] == "last_wins" else 0.002
+        if self.chance(0.35):
+            # What times without a zone are read with.
+            self.add_column(contract, f"timestamp({self.one('ms', 'us')}, UTC)")["format"] = "iso_utc"
+        if contract["on_violation"] == "evolve":
+            self.share_nothing = 0.05
+            contract["unknown_fields"] = self.one("violation", "violation", "ignore")
         if self.chance(0.7):
             # Enough of them that most contracts hold several of these side by side.
             for _ in range(self.one(0, 1, 2, 3)):
@@ -58,10 +86,22 @@ class Draw:
             for column in self.columns[1:]:
                 if self.chance(0.6):
                     constrain(self, column)
-        if self.chance(0.5):
+                    # Only then is a value rescued.
+                    column["nullable"] |= contract["on_violation"] == "rescue" and self.chance(0.8)
+        if not are_lines(contract) and self.chance(0.5):
             track(self, contract)
-        if self.chance(0.7):
+        if self.chance(0.8 if contract["on_violation"] == "strict" else 0.4):
+            make_unique(self, contract)
+        is_small = not are_lines(contract) and self.chance(0.2)
+        if is_small:
+            make_groups_small(self, contract)
+        # Rows of many partitions fill no row group.
+        if self.chance(0.2 if is_small else 0.7):
             lay_out(self, contract)
+        if not are_lines(contract) and self.chance(0.8 if is_small else 0.3):
+            choose_order(self, contract)
+        if not are_lines(contract) and self.chance(0.4):
+            choose_filtered(self, contract)
         return contract
 
     def add_column(self, contract, kind):
@@ -108,7 +148,9 @@ class Draw:
     def well_formed_line(self, number):
         """A record that is JSON: what else is in an array with one that is not is no record either."""
         while True:
+            self.spaces = SPACES_AND_BREAKS
             line = self.record(number, self.one(0, 0, 0.02, 0.2)).encode()
+            self.spaces = SPACES
             try:
                 parse(line)
             except Repeated:
@@ -131,7 +173,11 @@ class Draw:
     def record(self, number, odd):
         """A record; `odd` of its values are of the wrong kind or beyond it."""
         members = [('"id"', self.id(number))]
+        again, new = self.again(), {}
         for column in self.columns[1:]:
+            if column["name"] in again:
+                members.append((self.name_of(column), again[column["name"]]))
+                continue
             if column["nullable"] and self.chance(0.2):
                 if self.chance(0.5):
                     members.append((self.name_of(column), "null"))
@@ -140,9 +186,16 @@ class Draw:
                 if self.chance(0.5):
                     members.append((self.name_of(column), "null"))
                 continue
-            members.append((self.name_of(column), self.of_column(column, odd)))
+            value = self.of_column(column, odd)
+            members.append((self.name_of(column), value))
+            if column in self.repeated_columns:
+                new[column["name"]] = value
+        if len(new) == len(self.repeated_columns):
+            self.earlier.append(new)
         if self.chance(odd):
             members.append((self.one('"more"', '"ID"', '"c0 "', '"\\u0063"', '"_landfall_id"', '"p0"'), self.any(2)))
+        if self.chance(self.share_nothing):
+            members.append(('"nothing"', "null"))
         if self.chance(self.share_repeated * 4):
             column = self.random.choice(self.columns)
             value = self.id(number) if column["name"] == "id" else self.of_column(column, self.one(0, 0.5))
@@ -152,12 +205,16 @@ class Draw:
         inside = f"{space()},{space()}".join(f"{name}{space()}:{space()}{value}" for name, value in members)
         return "{" + space() + inside + space() + "}" + space()
 
+    def again(self):
+        """The values of some columns as an earlier record has them, or none."""
+        return self.random.choice(self.earlier[: self.most_earlier]) if self.earlier and self.chance(self.share_again) else {}
+
     def id(self, number):
         """So long that it is another's in no record of which a digit was changed."""
         return str((number << 40) + self.random.getrandbits(40))
 
     def space(self):
-        return self.random.choice(SPACES)
+        return self.random.choice(self.spaces)
 
     def form(self, column):
         return column.get("format") or "iso"
@@ -192,6 +249,8 @@ class Draw:
             inside = [f"{json.dumps(member)}:{self.within(inner, form, odd)}" for member, inner in members]
             if self.chance(odd):
                 inside.append(f'"unknown":{self.any(1)}')
+            if self.chance(self.share_nothing):
+                inside.append('"nothing":null')
             return "{" + ",".join(self.repeated(inside)) + "}"
         if name == "map":
             keys = {self.text(short=True): None for _ in range(self.one(0, 1, 2, 5))}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import duckdb
 import pyarrow.parquet as pq
 
+from differential_json import parse, plain
 from differential_rules import shown
 
 
@@ -16,6 +17,8 @@ class Found(NamedTuple):
     row: dict
     path: str
     levels: dict | None
+    # Of JSON lines, which have no columns.
+    line: bytes | None = None
 
 
 def rows_of(output, columns, levels):
@@ -90,13 +93,15 @@ def schema_complaints(output, names, given):
 
 
 def rejected_of(path):
-    """Rejected records: object, record and why. A row of Parquet is told by its id: it is kept as JSON of its columns."""
+    """Rejected records: object, record and why. A row of Parquet is told by its id, and comes with all that is kept of it."""
     rows = []
     if path.exists():
         for line in path.read_bytes().splitlines():
             row = json.loads(line)
             raw = b64decode(row["raw_base64"]) if row.get("raw_base64") else row["raw"].encode()
+            kept = None
             if row["key"].endswith(".parquet"):
-                raw = f"row {json.loads(raw)['id']}".encode()
-            rows.append((row["key"], raw, f"{row['reason']}: {row.get('column')}: {row['detail']}"))
+                kept, _ = parse(raw)
+                raw = f"row {kept['id']}".encode()
+            rows.append((row["key"], raw, f"{row['reason']}: {row.get('column')}: {row['detail']}", plain(kept)))
     return rows

@@ -10,6 +10,9 @@ DEPTH = 128
 class Misfit(Exception):
     """A record that the contract cannot hold; also a value, where it is caught in time."""
 
+    # The reason that must be given for it, where there is one alone.
+    reason = None
+
 
 class Unsound(Misfit):
     """A text that is no JSON by RFC 8259 and the limits, or an object with one key twice: nothing of it is rescued."""

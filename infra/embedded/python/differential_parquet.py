@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from compare import parse_type
 from differential_constraints import RULES
-from differential_json import Misfit, plain, written
+from differential_json import Misfit, plain, plain_object, written
 from differential_records import read_record, settle, source_of
 from differential_rules import DAY, PER_SECOND, number_of, shortest32
 from differential_texts import clock, day, instant
@@ -24,7 +24,7 @@ from differential_texts import clock, day, instant
 
 @dataclass
 class Stored:
-    """A type of Arrow: how a value becomes one of it, what is left of the value, and what it is as JSON where it is rescued."""
+    """A type of Arrow: how a value becomes one of it, what is left of the value, and what it is as JSON."""
 
     type: Any
     store: Callable = lambda value: value
@@ -32,26 +32,59 @@ class Stored:
     shown: Callable = plain
 
 
-def stage_parquet(draw, path, contract, first, count, seen):
-    """Writes rows; answers each as what it is told by, and as the row or the misfit that it is."""
-    rows = sound_rows(draw, contract, first, count)
+def stage_parquet(draw, path, contract, first, count, suits, seen):
+    """Writes rows; answers each as what it is told by, as the row or the misfit that it is, and as JSON.
+
+    `suits` tells of the former whether it may be staged.
+    """
+    draw.int96 = may_have_int96(contract) and draw.chance(0.7)
+    draw.more_members = draw.one(None, more_kind(contract))
     ways = {column["name"]: way_of(draw, column, contract) for column in contract["columns"]}
+    kind = more_kind(contract, top=True) if draw.chance(0.5) else None
+    drawn = []
+    for row in sound_rows(draw, contract, first, count):
+        more = draw.one(None, "", "more") if kind == pa.string() else None
+        met = Counter()
+        read = settled(row, contract, ways, more, met)
+        if suits(read):
+            seen.update(met)
+            drawn.append((row, more, read))
+    rows = [row for row, _, _ in drawn]
     columns, kinds = {}, {}
     for column in contract["columns"]:
         name, source = column["name"], source_of(column)
         if ways[name] is not None:
             columns[source] = [None if row[name] is None else ways[name].store(row[name]) for row in rows]
             kinds[source] = ways[name].type
-    more = [None] * count
-    if takes_more(contract) and draw.chance(0.5):
-        more = columns["more"] = [draw.one(None, "", "more") for _ in rows]
-        kinds["more"] = pa.string()
-    fields = [pa.field(name, kind, None in columns[name] or draw.chance(0.7)) for name, kind in kinds.items()]
+    if kind is not None:
+        columns["more"] = [more for _, more, _ in drawn]
+        kinds["more"] = kind
+    fields = [
+        pa.field(name, kind, kind == pa.null() or None in columns[name] or draw.chance(0.7))
+        for name, kind in kinds.items()
+    ]
     draw.random.shuffle(fields)
     arrays = [pa.array(columns[field.name], field.type) for field in fields]
     pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), path, **settings(draw, fields))
-    told = [f"row {row['id']}".encode() for row in rows]
-    return [(told[at], settled(row, contract, ways, more[at], seen)) for at, row in enumerate(rows)]
+    is_met = draw.int96 and rows and any(pa.types.is_timestamp(kind) for kind in kinds.values())
+    seen["objects with INT96 times"] += bool(is_met)
+    return [
+        (f"row {row['id']}".encode(), read, as_json(row, contract, ways, {} if kind is None else {"more": plain(more)}))
+        for row, more, read in drawn
+    ]
+
+
+def as_json(row, contract, ways, members):
+    """A row as JSON of all columns that the object has, beside those of the contract some members more."""
+    for column in contract["columns"]:
+        way = ways[column["name"]]
+        if way is not None:
+            members[source_of(column)] = shown_or_null(row[column["name"]], way)
+    return plain_object(members)
+
+
+def shown_or_null(value, way):
+    return plain(None) if value is None else way.shown(value)
 
 
 def settled(row, contract, ways, more, seen):
@@ -64,15 +97,19 @@ def settled(row, contract, ways, more, seen):
     def original(column):
         return ways[column["name"]].shown(row[column["name"]])
 
+    unknown = {} if more is None or contract["unknown_fields"] == "ignore" else {"more": plain(more)}
     try:
-        return settle(contract, read, original, {} if more is None else {"more": plain(more)}, seen)
+        return settle(contract, read, original, unknown, seen)
     except Misfit as why:
         return why
 
 
-def takes_more(contract):
-    """A column that the contract does not name sets the object aside, unless it is ignored or rescued row by row."""
-    return contract["unknown_fields"] == "ignore" or contract["on_violation"] == "rescue"
+def more_kind(contract, top=False):
+    """Of which type a column may be that the contract does not name, or a member of a struct: of any where they are
+    ignored, or columns rescued; under `evolve` of the one that has only null. None where it sets the object aside."""
+    if contract["unknown_fields"] == "ignore" or (top and contract["on_violation"] == "rescue"):
+        return pa.string()
+    return pa.null() if contract["on_violation"] == "evolve" else None
 
 
 def sound_rows(draw, contract, first, count):
@@ -90,6 +127,12 @@ def sound_rows(draw, contract, first, count):
                 row[column["name"]] = None
         rows.append(row)
     return rows
+
+
+def may_have_int96(contract):
+    """With INT96 an object has all its times so: some column takes them, and others can take texts."""
+    formats = [column.get("format") for column in contract["columns"] if parse_type(column["type"])[0] == "timestamp"]
+    return "iso_utc" in formats and all(form not in PER_SECOND for form in formats)
 
 
 def way_of(draw, column, contract):
@@ -125,12 +168,19 @@ def way(draw, kind, form, top=False):
             kinds = [pa.string(), pa.large_string()]
             return draw.one(
                 Stored(draw.random.choice(kinds + [pa.dictionary(pa.int32(), pa.string())] * top)),
-                Stored(pa.binary(), str.encode, shown=lambda value: plain(b64encode(value.encode()).decode())),
+                Stored(pa.binary(), str.encode, shown=lambda value: in_base64(value.encode())),
             )
         case "binary":
-            return Stored(draw.one(pa.binary(), pa.large_binary()))
+            return Stored(draw.one(pa.binary(), pa.large_binary()), shown=in_base64)
         case "json":
-            return draw.one(Stored(pa.string(), written), Stored(pa.binary(), lambda value: written(value).encode()))
+            return draw.one(
+                Stored(pa.string(), written, shown=lambda value: plain(written(value))),
+                Stored(
+                    pa.binary(),
+                    lambda value: written(value).encode(),
+                    shown=lambda value: in_base64(written(value).encode()),
+                ),
+            )
         case "float32":
             single = Stored(pa.float32(), number_of, shown=lambda value: plain(shortest32(number_of(value))))
             return draw.one(single, of_double())
@@ -138,9 +188,15 @@ def way(draw, kind, form, top=False):
             return of_double()
         case "decimal":
             return of_decimal(draw, *(int(argument) for argument in arguments))
+        case "timestamp" if draw.int96:
+            return int96(form)
         case "date" | "time" | "timestamp":
             return draw.random.choice(TIMED[name](arguments, form))
     return of_whole(draw, name)
+
+
+def in_base64(value):
+    return plain(b64encode(value).decode())
 
 
 def of_double():
@@ -172,7 +228,12 @@ def plain_number(value):
 
 def of_list(draw, item):
     kind = draw.one(pa.list_, pa.large_list)(item.type)
-    return Stored(kind, lambda values: each(values, item.store), lambda values: each(values, item.left))
+    return Stored(
+        kind,
+        lambda values: each(values, item.store),
+        lambda values: each(values, item.left),
+        lambda values: ("list", tuple(shown_or_null(value, item) for value in values)),
+    )
 
 
 def each(values, change):
@@ -184,7 +245,12 @@ def of_map(value):
         return tuple((key, None if inner is None else of(inner)) for key, inner in pairs)
 
     kind = pa.map_(pa.string(), value.type)
-    return Stored(kind, lambda pairs: change(pairs, value.store), lambda pairs: change(pairs, value.left))
+    return Stored(
+        kind,
+        lambda pairs: change(pairs, value.store),
+        lambda pairs: change(pairs, value.left),
+        lambda pairs: ("list", tuple(("list", (plain(key), shown_or_null(inner, value))) for key, inner in pairs)),
+    )
 
 
 def of_struct(draw, members):
@@ -193,9 +259,12 @@ def of_struct(draw, members):
     kept[draw.random.randrange(len(kept))] = True
     order = [at for at, is_kept in enumerate(kept) if is_kept]
     draw.random.shuffle(order)
+    more = {"more": None if draw.more_members == pa.null() else "more"}
+    if draw.more_members is None or draw.chance(0.5):
+        more = {}
 
     def store(values):
-        return {members[at][0]: None if values[at] is None else members[at][1].store(values[at]) for at in order}
+        return more | {members[at][0]: None if values[at] is None else members[at][1].store(values[at]) for at in order}
 
     def left(values):
         return tuple(
@@ -203,7 +272,13 @@ def of_struct(draw, members):
             for is_kept, value, (_, inner) in zip(kept, values, members, strict=True)
         )
 
-    return Stored(pa.struct([pa.field(members[at][0], members[at][1].type) for at in order]), store, left)
+    def shown(values):
+        own = {members[at][0]: shown_or_null(values[at], members[at][1]) for at in order}
+        return plain_object(own | {member: plain(value) for member, value in more.items()})
+
+    fields = [pa.field(members[at][0], members[at][1].type) for at in order]
+    fields += [pa.field(member, draw.more_members) for member in more]
+    return Stored(pa.struct(fields), store, left, shown)
 
 
 def dates(_arguments, form):
@@ -245,11 +320,22 @@ def stamps(arguments, form):
             store = in_units({"epoch_millis": "ms", "epoch_micros": "us"}[form])
             kinds.append(Stored(pa.int64(), store, shown=lambda micros: plain_number(store(micros))))
     else:
-        end = "" if form == "iso_utc" else "Z"
-        text = Stored(pa.string(), lambda micros: instant(micros, "T") + end)
-        text.shown = lambda micros: plain(text.store(micros))
-        kinds.append(text)
+        kinds.append(written_stamps(form))
     return kinds
+
+
+def written_stamps(form):
+    end = "" if form == "iso_utc" else "Z"
+    text = Stored(pa.string(), lambda micros: instant(micros, "T") + end)
+    text.shown = lambda micros: plain(text.store(micros))
+    return text
+
+
+def int96(form):
+    """Of a zone that is declared, and with all digits of a nanosecond; as text where none is."""
+    if form != "iso_utc":
+        return written_stamps(form)
+    return Stored(pa.timestamp("us"), shown=lambda micros: plain(instant(micros, "T", "ns")))
 
 
 TIMED = {"date": dates, "time": times, "timestamp": stamps}
@@ -271,9 +357,12 @@ def settings(draw, fields):
         "use_compliant_nested_type": draw.chance(0.5),
         "store_decimal_as_integer": draw.chance(0.5),
         "use_dictionary": draw.chance(0.5),
+        "use_deprecated_int96_timestamps": draw.int96,
     }
     if not chosen["use_dictionary"]:
-        encodings = {field.name: encoding(draw, field.type) for field in fields}
+        # Only of what is stored as it is called.
+        plain_ones = [field for field in fields if not (draw.int96 and pa.types.is_timestamp(field.type))]
+        encodings = {field.name: encoding(draw, field.type) for field in plain_ones}
         chosen["column_encoding"] = {name: found for name, found in encodings.items() if found}
     return chosen
 

@@ -11,6 +11,7 @@ from differential_texts import bare, day, instant
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 SEGMENT = 255
+PREFIX, KEY = "lake/differential/", 1_024
 TRANSFORMS = {
     "year": slice(0, 4),
     "month": slice(5, 7),
@@ -28,6 +29,18 @@ IN_KEYS = [None, "", HIVE_NULL, "eu", "a%20b", "%C3%A9", "%2E%2E", "_x", "a%2Fb"
 # Just before and after the turn of hour, day, month and year, a leap day, and a time before 1970.
 ARRIVALS = ["2025-12-31T23:59:59.999999", "2026-01-01T00:00:00", "2024-02-29T12:30:00.5", "1969-12-31T23:59:59.5"]
 JOB = object()
+# A name of a file that tells the whole id of its job.
+WITH_JOB = "part-{job_id}-{seq}"
+
+
+class TooLong(Misfit):
+    """A row whose values are too long for its path."""
+
+    reason = "partition_too_long"
+
+
+class KeyTooLong(TooLong):
+    """A row each of whose segments is short enough."""
 
 
 def lay_out(draw, contract):
@@ -36,8 +49,11 @@ def lay_out(draw, contract):
     levels = []
     for block in draw.random.sample(blocks, draw.one(1, 1, 2, 2, 3)):
         levels += block(draw, contract)
+    long = of_long_texts(draw, contract) if draw.chance(0.3) else []
+    levels += long
     contract["levels"] = levels
-    contract["partition_columns"] = draw.one("keep", "drop", "drop")
+    if "format" not in contract:
+        contract["partition_columns"] = draw.one("keep", "drop", "drop")
     named = draw.one(0.0, 0.8, 1.0, 1.0)
     for number, level in enumerate(levels):
         if draw.chance(named):
@@ -45,6 +61,8 @@ def lay_out(draw, contract):
     for level in levels:
         if level["source"] == "column":
             few_values(draw, contract, level)
+    for level in long:
+        long_values(draw, contract, level)
 
 
 def name_of(draw, contract, level, number):
@@ -52,7 +70,7 @@ def name_of(draw, contract, level, number):
     names = [f"p{number}"]
     if "transform" in level and level["transform"] != "identity":
         names += [level["transform"]] * 2
-    elif level["source"] == "column" and contract["partition_columns"] == "drop":
+    elif level["source"] == "column" and contract.get("partition_columns") == "drop":
         names.append(level["field"])
     elif level.get("field") == "src":
         names.append("src")
@@ -63,6 +81,11 @@ def name_of(draw, contract, level, number):
 def of_column(draw, contract):
     level = {"source": "column", "field": column_for(draw, contract, KINDS)["name"]}
     return [{**level, "transform": "identity"} if draw.chance(0.3) else level]
+
+
+def of_long_texts(draw, contract):
+    """Together they are more than a key has room for, or less where a few are short."""
+    return [{"source": "column", "field": draw.add_column(contract, "string")["name"]} for _ in range(5)]
 
 
 def of_times(draw, contract):
@@ -92,7 +115,9 @@ def of_key(draw, _contract):
     return [{"source": "key", "field": draw.one("src", "Día")}]
 
 
-def of_job(_draw, _contract):
+def of_job(_draw, contract):
+    if "format" in contract:
+        contract["file_name"] = WITH_JOB
     return [{"source": "job"}]
 
 
@@ -111,6 +136,13 @@ def few_values(draw, contract, level):
     if kind[0] == "string":
         longer = ("x" * (room + 1), "x" * (room - 2) + "é", "é" * 50)
         column["outside"] = column.get("outside", []) + [json.dumps(text) for text in longer]
+
+
+def long_values(draw, contract, level):
+    column = next(column for column in contract["columns"] if column["name"] == level["field"])
+    texts = ["x" * draw.random.randint(150, 240), "é" * draw.random.randint(30, 40), "/" * 70, "y" * 200, "eu"]
+    column["inside"] = [json.dumps(text) for text in texts]
+    column["outside"] = column["outside"][: draw.one(0, 1)]
 
 
 def dropped_of(contract):
@@ -155,9 +187,20 @@ def place_of(row, contract, known):
         if level["source"] == "column":
             value = of_row(row[level["field"]], kinds[level["field"]], level.get("transform", "identity"))
         if value is not JOB and len(segment(level.get("name"), value).encode()) > SEGMENT:
-            raise Misfit("the partition is too long")
+            raise TooLong("the partition is too long")
         values.append(value)
+    if "levels" in contract and len(PREFIX + folder_of(values, contract, "0" * 20)) + 1 + longest_name(contract) > KEY:
+        raise KeyTooLong("the whole key is too long")
     return tuple(values)
+
+
+def longest_name(contract):
+    """The bytes of the longest name of a file: there is room for a number of ten digits."""
+    compression = contract["compression"]
+    if "format" not in contract:
+        return len("part--") + 30 + len(".parquet" if compression == "none" else f".{compression}.parquet")
+    ending = len({"none": ".jsonl", "zstd": ".jsonl.zst"}.get(compression, ".jsonl.gz"))
+    return ending + (len("part--") + 30 if "file_name" in contract else len("20260519T101500Z--") + 28)
 
 
 def of_row(value, kind, transform):

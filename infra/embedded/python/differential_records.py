@@ -11,20 +11,32 @@ def read_record(line, contract, seen):
     record, repeated = parse(line, contract["duplicate_keys"] == "last_wins")
     if not isinstance(record, dict):
         raise Misfit("no object")
-    ignores = contract["unknown_fields"] == "ignore"
+    lets = left_out(contract)
 
     def read(column):
         value = record.get(source_of(column))
         if value is None:
             return None
-        return fitted(value, parse_type(column["type"]), column.get("format") or "iso", ignores)
+        return fitted(value, parse_type(column["type"]), column.get("format") or "iso", lets)
 
     sources = {source_of(column) for column in contract["columns"]}
-    unknown = {member: plain(value) for member, value in record.items() if member not in sources}
+    beside = {member: value for member, value in record.items() if member not in sources}
+    unknown = {member: plain(value) for member, value in beside.items() if not lets(value)}
+    if contract["on_violation"] == "evolve" and contract["unknown_fields"] == "violation":
+        seen["members that say nothing"] += len(beside) - len(unknown)
     row = settle(contract, read, lambda column: plain(record[source_of(column)]), unknown, seen)
     if repeated:
         seen["records with a key twice"] += 1
     return row
+
+
+def left_out(contract):
+    """Tells whether a member that no column names may be left out, by its value."""
+    if contract["unknown_fields"] == "ignore":
+        return lambda _: True
+    if contract["on_violation"] == "evolve":
+        return lambda value: value is None
+    return lambda _: False
 
 
 def source_of(column):
@@ -32,7 +44,10 @@ def source_of(column):
 
 
 def settle(contract, read, original, unknown, seen):
-    """A row of columns that are read one by one. What one cannot hold is kept beside the others, where it may be."""
+    """A row of columns that are read one by one. What one cannot hold is kept beside the others, where it may be.
+
+    `unknown` are the members that no column names and that are not left out.
+    """
     rescues = contract["on_violation"] == "rescue"
     row, rescued = {}, {}
     for column in contract["columns"]:
@@ -51,10 +66,9 @@ def settle(contract, read, original, unknown, seen):
         if value is None and not column["nullable"]:
             raise Misfit(f"{name} is missing")
         row[name] = value
-    if contract["unknown_fields"] != "ignore":
-        if unknown and not rescues:
-            raise Misfit("an unknown member")
-        rescued.update(unknown)
+    if unknown and not rescues:
+        raise Misfit("an unknown member")
+    rescued.update(unknown)
     if rescues:
         row["_rescued"] = plain_object(rescued) if rescued else None
     return row

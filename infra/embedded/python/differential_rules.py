@@ -21,8 +21,11 @@ TIME = re.compile(CLOCK, re.ASCII)
 STAMP = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ]" + CLOCK + r"([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
 
 
-def fitted(value, kind, form, ignores):
-    """A value as its column shows it, null in lists, structs and maps included."""
+def fitted(value, kind, form, lets):
+    """A value as its column shows it, null in lists, structs and maps included.
+
+    `lets` tells of a member that the type does not name whether it is left out, by its value.
+    """
     name, arguments = kind
     if name == "json":
         return plain(value)
@@ -30,22 +33,22 @@ def fitted(value, kind, form, ignores):
         return None
     if name == "list":
         wanted(isinstance(value, list), "no array")
-        return tuple(within(inner, arguments[0][1], form, ignores) for inner in value)
+        return tuple(within(inner, arguments[0][1], form, lets) for inner in value)
     if name == "struct":
         wanted(isinstance(value, dict), "no object")
         names = {member for member, _ in arguments}
-        wanted(ignores or value.keys() <= names, "an unknown member")
-        return tuple(within(value.get(member), inner, form, ignores) for member, inner in arguments)
+        wanted(all(lets(inner) for member, inner in value.items() if member not in names), "an unknown member")
+        return tuple(within(value.get(member), inner, form, lets) for member, inner in arguments)
     if name == "map":
         wanted(isinstance(value, dict), "no object")
-        pairs = ((key, within(inner, arguments[1][1], form, ignores)) for key, inner in value.items())
+        pairs = ((key, within(inner, arguments[1][1], form, lets)) for key, inner in value.items())
         return tuple(sorted(pairs, key=lambda pair: pair[0]))
     return SCALARS[name](value, arguments, form)
 
 
-def within(value, kind, form, ignores):
+def within(value, kind, form, lets):
     """Null in a list, struct or map is null, whatever the type, and JSON's null is null of a `json` too."""
-    return None if value is None else fitted(value, kind, form, ignores)
+    return None if value is None else fitted(value, kind, form, lets)
 
 
 def wanted(holds, otherwise):

@@ -40,19 +40,22 @@ def track(draw, contract):
     if draw.chance(0.4):
         tracking["prefix"] = draw.one("_", "Trk_", "c0")
     if draw.chance(0.7):
-        fitting = [column for column in contract["columns"] if parse_type(column["type"])[0] in KEYS]
-        while len(fitting) < 2:
-            fitting.append(
-                draw.add_column(contract, draw.one("string", "binary", "decimal(5,2)", "timestamp(ms, UTC)"))
-            )
-        key = draw.random.sample(fitting, draw.random.randint(1, min(3, len(fitting))))
-        for column in key:
-            column["nullable"] = False
-        tracking["key"] = [column["name"] for column in key]
+        tracking["key"] = [column["name"] for column in choose_key(draw, contract)]
     if draw.chance(0.6):
         marks = [column for column in contract["columns"] if column["type"] == "bool"]
         tracking["deleted"] = (draw.random.choice(marks) if marks else draw.add_column(contract, "bool"))["name"]
     contract["tracking"] = tracking
+
+
+def choose_key(draw, contract):
+    """One to three columns that may be a key, and are not null."""
+    fitting = [column for column in contract["columns"] if parse_type(column["type"])[0] in KEYS]
+    while len(fitting) < 2:
+        fitting.append(draw.add_column(contract, draw.one("string", "binary", "decimal(5,2)", "timestamp(ms, UTC)")))
+    key = draw.random.sample(fitting, draw.random.randint(1, min(3, len(fitting))))
+    for column in key:
+        column["nullable"] = False
+    return key
 
 
 def names_of(contract):
