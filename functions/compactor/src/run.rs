@@ -135,6 +135,8 @@ impl<S: ObjectStore> Run<'_, S> {
                 Err(Stop::Restart { input, verdict }) => {
                     files.discard().await;
                     match verdict {
+                        // It stands in the next round too. Should what it has a unique key in common with be gone by then, it is
+                        // kept in quarantine all the same: no row is lost.
                         Some(verdict) => {
                             excluded.insert(input, verdict);
                         }
@@ -205,7 +207,7 @@ impl<S: ObjectStore> Run<'_, S> {
         }
     }
 
-    /// Whether no further input is read: the first file is full, or a decided intent consumed no more.
+    /// Whether no further input is read: the merge has enough, or a decided intent consumed no more.
     fn has_enough(&self, merge: &Merge, index: usize) -> bool {
         self.decided.map_or_else(|| merge.should_stop(), |outcome| index >= outcome.consumed)
     }

@@ -149,3 +149,73 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// Files that were listed with other lengths than they have.
+    fn listed(folder: &tempfile::TempDir, lengths: &[(usize, u64)]) -> Vec<InputFile> {
+        let file = |(at, (length, bytes)): (usize, &(usize, u64))| {
+            let path = folder.path().join(format!("{at}.jsonl"));
+            std::fs::write(&path, vec![b' '; *length]).unwrap();
+            InputFile {
+                path,
+                relative: format!("{at}.jsonl"),
+                bytes: *bytes,
+                modified: Timestamp::UNIX_EPOCH,
+            }
+        };
+        lengths.iter().enumerate().map(file).collect()
+    }
+
+    fn length(content: Result<&Content, CommandError>) -> Option<u64> {
+        match content.unwrap() {
+            Content::Whole(object) => Some(object.staged_bytes()),
+            Content::Large => None,
+        }
+    }
+
+    #[test]
+    fn files_are_read_to_their_end_whatever_was_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = Unpacker::MOST_BYTES as u64 + 1;
+        let files = listed(&folder, &[(9, 9), (9, 0), (9, 3), (0, 9), (700_000, 10), (0, 0), (9, large)]);
+        let files: Vec<&InputFile> = files.iter().collect();
+        for apart in [false, true] {
+            let found = reading(&files, apart, |contents| {
+                let mut found = Vec::new();
+                while let Some(content) = contents.next() {
+                    found.push(length(content));
+                }
+                found
+            });
+            assert_eq!(found, [Some(9), Some(9), Some(9), Some(0), Some(700_000), Some(0), None]);
+        }
+    }
+
+    #[test]
+    fn whoever_wants_no_more_need_not_read_to_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = listed(&folder, &[(BATCH_BYTES, BATCH_BYTES as u64); 6]);
+        let mut files: Vec<&InputFile> = files.iter().collect();
+        for apart in [false, true] {
+            assert_eq!(reading(&files, apart, |contents| contents.next().map(length)), Some(Some(1 << 20)));
+        }
+        // A file that is gone is an error, and those behind it are read.
+        let gone = InputFile { path: folder.path().join("gone"), ..files[0].clone() };
+        files.insert(1, &gone);
+        for apart in [false, true] {
+            let read = reading(&files, apart, |contents| {
+                let mut read = Vec::new();
+                while let Some(content) = contents.next() {
+                    read.push(content.is_ok());
+                }
+                read
+            });
+            assert_eq!(read, [true, false, true, true, true, true, true]);
+        }
+    }
+}

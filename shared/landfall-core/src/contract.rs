@@ -19,7 +19,7 @@ pub struct Contract {
     /// What happens to an object that holds one key twice.
     #[serde(default)]
     pub duplicate_keys: DuplicateKeys,
-    /// The columns that together tell a record from every other of its batch, none of which may be null. No rule when empty.
+    /// The columns that together tell a record from every other of its batch, none of which may be null. No rule when not given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unique_key: Vec<String>,
     /// The columns, in file order.

@@ -71,8 +71,8 @@ pub const PARTITIONS: usize = 20_000;
 /// The most partitions of one object. With rows of more of them it is quarantined, whatever else is merged with it.
 pub const OBJECT_PARTITIONS: usize = PARTITIONS / 2;
 
-/// The most unique keys of one merge, where the contract has one: 68 MiB, and 102 MiB while their table grows. The merge takes
-/// no further input from where one more could exceed this.
+/// The most unique keys of one merge, where the contract has one: about 100 MiB, of them 32 MiB for those of the current input, which
+/// may be undone; more for a moment when their table grows. The merge takes no further input from where one more could exceed this.
 pub const UNIQUE_KEYS: usize = 3_600_000;
 
 /// The most unique keys of one object. With more of them it is quarantined, whatever else is merged with it.

@@ -249,7 +249,7 @@ impl Merge {
 
     /// Between two inputs: whether the merge must end here, so that the inputs left over are planned again. Without routing
     /// by record that is when a file has been finished and no row waits for another; with it, when one more input could
-    /// exceed [`crate::limits::PARTITIONS`].
+    /// exceed [`crate::limits::PARTITIONS`]. With a unique key also when one more could exceed [`crate::limits::UNIQUE_KEYS`].
     pub fn should_stop(&self) -> bool {
         self.stage.is_complete()
     }

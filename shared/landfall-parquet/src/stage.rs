@@ -246,7 +246,8 @@ impl Stage {
         Ok(())
     }
 
-    /// From here on the rows of the input are only checked: too many of them would wait. Their keys stay theirs.
+    /// From here on the rows of the input are only checked: too many of them would wait. Their keys and partitions stay theirs,
+    /// so that neither is counted twice.
     pub(crate) fn check_only(&mut self, rows: &mut Rows) {
         self.cut_off(rows);
         rows.check_only = true;
@@ -297,6 +298,7 @@ impl Stage {
     /// Forgets the rows of an input none of which has entered a file.
     pub(crate) fn undo(&mut self, rows: &Rows) {
         self.cut_off(rows);
+        self.router.forget(rows.partitions);
         self.unique.forget();
     }
 
@@ -310,7 +312,6 @@ impl Stage {
             }
         }
         self.partition_weights.split_off(&rows.partitions);
-        self.router.forget(rows.partitions);
     }
 
     /// An input ended well: writes what is worth it, and ends files that are full.
@@ -466,3 +467,6 @@ fn by_partition(waiting: &[(u64, PartitionId)]) -> Vec<(PartitionId, Option<Vec<
     }
     parts
 }
+
+#[cfg(test)]
+mod tests;

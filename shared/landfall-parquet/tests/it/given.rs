@@ -3,7 +3,7 @@
 use landfall_core::contract::{Contract, DuplicateKeys, Tracking, UnknownFields, ViolationPolicy};
 use serde_json::{Value, json};
 
-use crate::kit::{column, contract, merge, merge_text, spec};
+use crate::kit::{column, contract, gzip, merge, merge_text, spec};
 
 pub(crate) fn rescuing() -> Contract {
     let mut id = column("id", "int64");
@@ -35,6 +35,15 @@ fn what_no_column_holds_is_kept_and_the_rest_of_the_record_delivered() {
     ] {
         assert_eq!(rescued(line), kept, "{line}");
     }
+}
+
+#[test]
+fn delivered_records_that_were_rescued_are_counted() {
+    let mut cut = gzip(b"{\"id\":1,\"new\":1}\n");
+    cut.truncate(cut.len() - 4);
+    let lines = b"{\"id\":1,\"new\":1}\n{\"id\":2}\n{\"new\":1}\n{\"id\":3,\"size\":300}\n";
+    let run = merge(&spec(rescuing()), &[lines, &cut]);
+    assert_eq!((run.rows().len(), run.codes(), run.rescued), (3, vec!["missing_value"], 2));
 }
 
 #[test]

@@ -78,6 +78,7 @@ pub(crate) struct Run {
     pub(crate) verdicts: Vec<InputVerdict>,
     pub(crate) files: Vec<File>,
     pub(crate) rejected: Vec<RejectedRow>,
+    pub(crate) rescued: u64,
 }
 
 /// A finished file with its bytes.
@@ -173,7 +174,7 @@ fn run_with(
     push: impl Fn(&mut Merge, usize) -> Result<Vec<OutputEvent>, MergeError>,
     size: impl Fn(usize) -> u64,
 ) -> Result<Run, MergeError> {
-    let mut run = Run { verdicts: Vec::new(), files: Vec::new(), rejected: Vec::new() };
+    let mut run = Run { verdicts: Vec::new(), files: Vec::new(), rejected: Vec::new(), rescued: 0 };
     let mut events = Vec::new();
     for index in 0..inputs {
         merge.begin_input(InputInfo { index, key: format!("in/{index}"), size: size(index) })?;
@@ -188,6 +189,7 @@ fn run_with(
     merge.finish()?;
     events.append(&mut merge.take_output());
     run.files = files(events);
+    run.rescued = merge.rescued();
     Ok(run)
 }
 
