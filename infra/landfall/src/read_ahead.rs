@@ -61,24 +61,21 @@ pub(crate) fn reading<T>(files: &[&InputFile], apart: bool, work: impl FnOnce(&m
 impl Contents<'_> {
     /// The next file, whose memory is used again when another is asked for; none after the last.
     pub(crate) fn next(&mut self) -> Option<Result<&Content, CommandError>> {
-        let merged = std::mem::replace(&mut self.current, Content::Large);
+        if let Content::Whole(merged) = std::mem::replace(&mut self.current, Content::Large) {
+            match &mut self.source {
+                Source::Here { reader, .. } => reader.unpacker.reuse(merged),
+                // Nobody reads any more behind the last file.
+                Source::Apart { spent, .. } => drop(spent.send(merged)),
+            }
+        }
         let next = match &mut self.source {
-            Source::Here { reader, files } => {
-                reader.reuse(merged);
-                reader.read(files.next()?)
-            }
-            Source::Apart { batches, batch, spent } => {
-                if let Content::Whole(object) = merged {
-                    // Nobody reads any more behind the last file.
-                    drop(spent.send(object));
+            Source::Here { reader, files } => reader.read(files.next()?),
+            Source::Apart { batches, batch, .. } => loop {
+                if let Some(next) = batch.next() {
+                    break next;
                 }
-                loop {
-                    if let Some(next) = batch.next() {
-                        break next;
-                    }
-                    *batch = batches.recv().ok()?.into_iter();
-                }
-            }
+                *batch = batches.recv().ok()?.into_iter();
+            },
         };
         Some(next.map(|content| {
             self.current = content;
@@ -92,7 +89,7 @@ fn read_all(mut reader: Reader, files: &[&InputFile], send: &SyncSender<Batch>, 
     let (mut batch, mut bytes) = (Vec::new(), 0);
     for file in files {
         while let Ok(object) = merged.try_recv() {
-            reader.reuse(Content::Whole(object));
+            reader.unpacker.reuse(object);
         }
         let content = reader.read(file);
         if let Ok(Content::Whole(object)) = &content {
@@ -140,12 +137,6 @@ impl Reader {
             if read == 0 || (self.object.len() == listed && more) {
                 return Ok(());
             }
-        }
-    }
-
-    fn reuse(&mut self, merged: Content) {
-        if let Content::Whole(object) = merged {
-            self.unpacker.reuse(object);
         }
     }
 }

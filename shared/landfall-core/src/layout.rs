@@ -255,7 +255,7 @@ impl Default for Layout {
 }
 
 /// Whether a key says nothing: it is left out then, and a configuration keeps the hash it had before there was such a key.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 

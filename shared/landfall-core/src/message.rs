@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PortError;
+use crate::layout::is_default;
 use crate::port::{OutgoingMessage, Queue};
 use crate::record::{PlanReason, Receipt};
 
@@ -44,7 +45,7 @@ pub struct Work {
     /// The intent.
     pub n: u64,
     /// How often this work met a passing failure before: the wait grows with it. Only a matter of schedule.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub tries: u64,
 }
 
@@ -238,7 +239,7 @@ pub struct Notice {
     /// The files; empty when `files_omitted` says how many there are.
     pub files: Vec<NoticeFile>,
     /// Number of files left out because the message would grow past the queue's limit.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub files_omitted: u64,
     /// Where the omitted files lie: each folder (a key prefix that ends with `/`) once. Empty as well when even these
     /// are too many.
@@ -337,11 +338,6 @@ impl Notice {
         }
         body
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
-fn is_zero(value: &u64) -> bool {
-    *value == 0
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ impl Stage {
         read: Checked<u64>,
     ) -> Result<Option<Box<Fault>>, Stop> {
         let routed = match read {
-            Ok(weight) => self.place(weight),
+            Ok(weight) => self.admit(weight),
             Err(fault) => Err(Unrouted::Row(fault)),
         };
         match routed {
@@ -229,7 +229,7 @@ impl Stage {
     }
 
     /// The partition of the last record, whose key is no other's from now on: not before it is known to have a partition.
-    fn place(&mut self, weight: u64) -> Result<(u64, PartitionId), Unrouted> {
+    fn admit(&mut self, weight: u64) -> Result<(u64, PartitionId), Unrouted> {
         let key = self.unique.free_key(&self.records).map_err(Unrouted::Row)?;
         let partition = self.router.route(&self.records)?;
         self.unique.claim(key).map_err(Unrouted::Object)?;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Input, Intent};
+use crate::layout::is_default;
 use crate::partition::Partition;
 
 /// What became of one input.
@@ -100,15 +101,10 @@ pub struct Outcome {
     /// Where the rejected rows are kept in the state bucket, in order; empty when there are none.
     pub rejected_rows: Vec<String>,
     /// Delivered rows of which a member is kept in [`crate::contract::RESCUED`].
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rescued: u64,
     /// Decoded bytes of the consumed inputs.
     pub raw_bytes: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 impl Outcome {

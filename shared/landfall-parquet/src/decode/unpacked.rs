@@ -33,14 +33,14 @@ impl Unpacker {
     pub fn unpack(&mut self, object: &mut Vec<u8>) -> Unpacked {
         let staged_bytes = object.len() as u64;
         let gzip = Head::new().tell(&mut object.as_slice(), true) == Some(Kind::Gzip);
-        if gzip && object.len() <= GATHERED_BYTES {
-            let mut memory = self.spent.pop().unwrap_or_default();
-            if let Some(filled) = self.whole.decode_into(object, &mut memory) {
-                return Unpacked { memory, filled, is_content: true, staged_bytes };
-            }
-            self.spent.push(memory);
+        let mut memory = self.spent.pop().unwrap_or_default();
+        if gzip
+            && object.len() <= GATHERED_BYTES
+            && let Some(filled) = self.whole.decode_into(object, &mut memory)
+        {
+            return Unpacked { memory, filled, is_content: true, staged_bytes };
         }
-        let memory = std::mem::replace(object, self.spent.pop().unwrap_or_default());
+        let memory = std::mem::replace(object, memory);
         Unpacked { filled: memory.len(), memory, is_content: false, staged_bytes }
     }
 
