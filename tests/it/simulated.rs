@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::simulator::exhaustive::exhaust_these;
 use crate::simulator::harvest::{Harvest, VisibleFile, harvest};
-use crate::simulator::model::Model;
+use crate::simulator::model::{Model, Record};
 use crate::simulator::oracle::{Kind, judge};
 use crate::simulator::plan::{DeliveryPlan, Partitioning};
 use crate::simulator::runner::{self, Workers};
@@ -78,7 +78,7 @@ async fn sound() -> (Simulation, Harvest) {
 /// Something that goes wrong behind the oracle's back.
 type Mischief = fn(&mut Model, &mut Harvest);
 
-fn rows(file: &mut VisibleFile) -> &mut Vec<(i64, String)> {
+fn rows(file: &mut VisibleFile) -> &mut Vec<Record> {
     file.rows.as_mut().expect("a file")
 }
 
@@ -88,7 +88,7 @@ async fn the_oracle_finds_what_went_wrong() {
     let deliveries = &simulation.deliveries;
     assert_eq!(judge(deliveries, &simulation.model, &sound), []);
     assert_eq!(sound.files.len(), 3);
-    let mischief: [(&str, Kind, Mischief); 22] = [
+    let mischief: [(&str, Kind, Mischief); 24] = [
         ("a file never came", Kind::Lost, |_, harvest| drop(harvest.files.pop())),
         ("a row of an object is missing", Kind::Partial, |_, harvest| {
             drop(rows(&mut harvest.files[2]).pop());
@@ -111,10 +111,22 @@ async fn the_oracle_finds_what_went_wrong() {
             rows(&mut harvest.files[0]).push(row);
         }),
         ("a row that nobody staged", Kind::Foreign, |_, harvest| {
-            rows(&mut harvest.files[0]).push((9_999, "lot 0".to_owned()));
+            rows(&mut harvest.files[0]).push(Record {
+                id: 9_999,
+                name: "lot 0".to_owned(),
+                ..Record::default()
+            });
         }),
         ("a row with another value", Kind::Foreign, |_, harvest| {
-            rows(&mut harvest.files[2])[0].1 = "lot 7".to_owned();
+            rows(&mut harvest.files[2])[0].name = "lot 7".to_owned();
+        }),
+        ("a row with a value that it had not", Kind::Foreign, |_, harvest| {
+            rows(&mut harvest.files[2])[0].more = [("score".to_owned(), 1)].into();
+        }),
+        ("a row without a value that it had", Kind::Foreign, |model, _| {
+            for (_, record) in model.records.values_mut() {
+                record.more = [("a".to_owned(), 1)].into();
+            }
         }),
         ("a row in another partition", Kind::Foreign, |_, harvest| {
             let row = rows(&mut harvest.files[0]).pop().expect("a row");

@@ -7,8 +7,8 @@ use compactor::{Compactor, CompactorConfig};
 use landfall_aws::{Clients, ClientsConfig};
 use landfall_lambda::{Env, SystemClock, serve, telemetry};
 
-/// Rows wait in vectors that grow and go by the megabyte: the allocator of the C library gives their pages back to the kernel each
-/// time, which costs an eighth of a merge, and a quarter where records have hundreds of columns.
+/// Rows wait in vectors that grow and go by the megabyte. The allocator of the C library gives their pages back to the kernel each
+/// time, which costs up to a tenth of a merge, and a fifth where many small Parquet objects are read (docs/benchmarks.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

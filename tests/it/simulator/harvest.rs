@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::Array as _;
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Int32Type, Int64Type};
 use bytes::Bytes;
 use landfall_core::audit::{self, DeliveryLog};
 use landfall_core::keys::{self, RecordName};
@@ -12,7 +12,7 @@ use landfall_core::record::{self, Expired, Hold, Notified, RejectedRecord, Verdi
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
-use super::model::Identity;
+use super::model::{Identity, Record};
 use super::simulation::Simulation;
 
 /// A file that was visible below a client's bucket, outside of the hidden prefix.
@@ -23,7 +23,7 @@ pub struct VisibleFile {
     /// The key.
     pub key: String,
     /// Its rows, or why it cannot be read.
-    pub rows: Result<Vec<(i64, String)>, String>,
+    pub rows: Result<Vec<Record>, String>,
 }
 
 /// An object that was set aside as a whole.
@@ -163,8 +163,8 @@ fn rejected(body: &[u8]) -> Vec<RejectedRecord> {
     lines.map(|line| serde_json::from_slice(line).expect("a rejected record")).collect()
 }
 
-/// The rows of a file: ids and names.
-pub fn read(file: &Bytes) -> Result<Vec<(i64, String)>, String> {
+/// The rows of a file. All columns but those of every contract are numbers.
+pub fn read(file: &Bytes) -> Result<Vec<Record>, String> {
     let failed = |error: &dyn std::fmt::Display| error.to_string();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file.clone()).map_err(|error| failed(&error))?;
     let reader = reader.build().map_err(|error| failed(&error))?;
@@ -174,9 +174,24 @@ pub fn read(file: &Bytes) -> Result<Vec<(i64, String)>, String> {
         let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("no column {name}"));
         let ids = column("id")?.as_primitive_opt::<Int64Type>().ok_or("id is no int64")?;
         let names = column("name")?.as_string_opt::<i32>().ok_or("name is no string")?;
+        let start = rows.len();
         for row in 0..batch.num_rows() {
             let name = if names.is_valid(row) { names.value(row).to_owned() } else { String::new() };
-            rows.push((ids.value(row), name));
+            rows.push(Record { id: ids.value(row), name, more: BTreeMap::new() });
+        }
+        for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+            if ["id", "name", "pad"].contains(&field.name().as_str()) {
+                continue;
+            }
+            let narrow = array
+                .as_primitive_opt::<Int32Type>()
+                .map(|array| array.iter().map(|n| n.map(i64::from)).collect());
+            let wide = array.as_primitive_opt::<Int64Type>().map(|array| array.iter().collect());
+            let values: Vec<Option<i64>> =
+                narrow.or(wide).ok_or_else(|| format!("{} is {}", field.name(), field.data_type()))?;
+            for (record, value) in rows[start..].iter_mut().zip(values) {
+                record.more.extend(value.map(|value| (field.name().clone(), value)));
+            }
         }
     }
     Ok(rows)

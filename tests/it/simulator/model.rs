@@ -7,11 +7,22 @@ use bytes::Bytes;
 /// What tells one staged object from another: key, entity tag, size.
 pub type Identity = (String, String, u64);
 
+/// A record, as it is staged and as it arrives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    /// No other record has it.
+    pub id: i64,
+    /// Decides the partition, where the record does.
+    pub name: String,
+    /// Members that a contract takes in, or columns it has taken in; none of them null.
+    pub more: BTreeMap<String, i64>,
+}
+
 /// What a staged object holds.
 #[derive(Debug, Clone, Default)]
 pub struct Content {
-    /// Ids and names of the records that the contract can hold.
-    pub rows: Vec<(i64, String)>,
+    /// The records that the contract can hold.
+    pub rows: Vec<Record>,
     /// Marks of the lines that it cannot hold; each is in one line alone.
     pub bad: Vec<String>,
     /// The object cannot be decoded as a whole.
@@ -38,15 +49,15 @@ pub struct Model {
     pub uploads: BTreeMap<Identity, Upload>,
     /// What each key shows, as its producer left it; landfall's own deletions do not count.
     pub current: BTreeMap<String, Identity>,
-    /// Where each record is, and its name.
-    pub records: BTreeMap<i64, (Identity, String)>,
+    /// Each record and where it is, by its id.
+    pub records: BTreeMap<i64, (Identity, Record)>,
 }
 
 impl Model {
     /// A producer staged an object.
     pub fn staged(&mut self, identity: Identity, upload: Upload) {
-        for (id, name) in &upload.content.rows {
-            self.records.insert(*id, (identity.clone(), name.clone()));
+        for record in &upload.content.rows {
+            self.records.insert(record.id, (identity.clone(), record.clone()));
         }
         self.current.insert(identity.0.clone(), identity.clone());
         let hours = upload.hours.clone();

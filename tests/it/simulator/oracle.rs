@@ -11,7 +11,7 @@ use landfall_core::standing::Standing;
 use serde_json::Value;
 
 use super::harvest::{DeliveryHarvest, Harvest, VisibleFile};
-use super::model::{Identity, Model};
+use super::model::{Identity, Model, Record};
 use super::plan::{DeliveryPlan, Partitioning};
 
 /// What kind of promise was broken.
@@ -143,9 +143,9 @@ fn files(
         match rows {
             Err(error) => problems.add(Kind::Partial, format!("{bucket}/{key} is no Parquet file: {error}")),
             Ok(rows) => {
-                for (id, name) in rows {
-                    *arrived.entry(*id).or_default() += 1;
-                    row(deliveries, model, (home, key), (*id, name), problems);
+                for record in rows {
+                    *arrived.entry(record.id).or_default() += 1;
+                    row(deliveries, model, (home, key), record, problems);
                 }
             }
         }
@@ -168,19 +168,24 @@ fn row(
     deliveries: &[DeliveryPlan],
     model: &Model,
     (home, key): (usize, &str),
-    (id, name): (i64, &str),
+    arrived: &Record,
     problems: &mut Problems,
 ) {
-    let Some((identity, staged)) = model.records.get(&id) else {
+    let Record { id, name, more } = arrived;
+    let Some((identity, staged)) = model.records.get(id) else {
         return problems.add(Kind::Foreign, format!("{key} holds record {id}, which nobody staged"));
     };
     let upload = &model.uploads[identity];
     if upload.delivery != home {
         return problems.add(Kind::Foreign, format!("{key} holds record {id} of another delivery"));
     }
-    if staged != name {
+    if staged.name != *name {
         problems
             .add(Kind::Foreign, format!("{key} holds record {id} with the name {name:?}, which it had not"));
+    }
+    if staged.more != *more {
+        let text = format!("{key} holds record {id} with {more:?}, and it was staged with {:?}", staged.more);
+        problems.add(Kind::Foreign, text);
     }
     let level = key.split('/').find_map(|part| part.strip_prefix("lot=")).and_then(unescape);
     let right = match (deliveries[home].partitioning, &level) {
@@ -211,7 +216,7 @@ impl Fate<'_> {
         let upload = &model.uploads[identity];
         let key = &identity.0;
         let rows = &upload.content.rows;
-        let here = rows.iter().filter(|(id, _)| self.arrived.contains_key(id)).count();
+        let here = rows.iter().filter(|record| self.arrived.contains_key(&record.id)).count();
         let kept = self.delivery.kept.get(identity);
         if here > 0 && here < rows.len() && !self.given_up {
             problems.add(Kind::Partial, format!("{here} of {} records of {key} arrived", rows.len()));

@@ -17,7 +17,8 @@ pub enum Partitioning {
     Arrival,
 }
 
-/// A delivery. Its columns are `id int64`, `name string` and, to make objects large, `pad string`.
+/// A delivery. Its columns are `id int64`, `name string` and, to make objects large, `pad string`; where it evolves also
+/// `score int32`.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "independent knobs, each a line of the document")]
 pub struct DeliveryPlan {
@@ -39,6 +40,10 @@ pub struct DeliveryPlan {
     pub small_target: bool,
     /// One bad line sets its whole object aside.
     pub strict: bool,
+    /// The contract takes in members that it does not name, and numbers that do not fit.
+    pub evolves: bool,
+    /// No two records of a batch have the same id, and the contract says so.
+    pub unique: bool,
     /// A table in the client's Glue.
     pub glue: bool,
     /// A queue of the client is told.
@@ -63,6 +68,8 @@ impl Default for DeliveryPlan {
             latency_seconds: 60,
             small_target: false,
             strict: false,
+            evolves: false,
+            unique: false,
             glue: true,
             queue: true,
             kms: false,
@@ -161,12 +168,15 @@ impl DeliveryPlan {
             line(self.capabilities != 15, crate::scene::capabilities(self.capabilities).1),
             format!("[contract]\nversion = {}\n", self.version),
             line(self.strict, "on_violation = \"strict\"\n".to_owned()),
+            line(self.evolves, "on_violation = \"evolve\"\n".to_owned()),
+            line(self.unique, "unique_key = [\"id\"]\n".to_owned()),
             format!(
                 "[[contract.column]]\nname = \"id\"\ntype = \"{}\"\nnullable = false\n",
                 if self.broken { "int65" } else { "int64" }
             ),
             "[[contract.column]]\nname = \"name\"\ntype = \"string\"\n".to_owned(),
             "[[contract.column]]\nname = \"pad\"\ntype = \"string\"\n".to_owned(),
+            line(self.evolves, "[[contract.column]]\nname = \"score\"\ntype = \"int32\"\n".to_owned()),
             format!("[layout]\nmax_latency_seconds = {}\n", self.latency_seconds),
             line(self.small_target, "target_bytes = 65536\nrow_group_bytes = 65536\n".to_owned()),
             line(!level.is_empty(), format!("[[layout.partition]]\nname = \"lot\"\n{level}")),

@@ -1,5 +1,6 @@
 //! Scenarios: who delivers what, and what happens meanwhile. Drawn from a seed, all of it before anything runs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use landfall_core::error::PortErrorKind;
 use testkit::fake::Fault;
 
 use super::chance::Chance;
-use super::model::Content;
+use super::model::{Content, Record};
 use super::plan::{DeliveryPlan, Partitioning};
 
 /// What becomes of the event of an object.
@@ -199,6 +200,19 @@ impl Form {
 
 /// An object of `rows` records with ids from `first`, every `bad`th line broken (0: none), `padding` bytes of noise in each.
 pub fn object(first: i64, rows: i64, lots: i64, bad: i64, form: Form, padding: usize) -> (Bytes, Content) {
+    drifted_object(first, rows, lots, bad, form, padding, &[])
+}
+
+/// The same, with more members in every record: each so many times the id.
+pub fn drifted_object(
+    first: i64,
+    rows: i64,
+    lots: i64,
+    bad: i64,
+    form: Form,
+    padding: usize,
+    more: &[(&str, i64)],
+) -> (Bytes, Content) {
     let mut text = String::new();
     let mut content = Content { undecodable: form == Form::Cut, ..Content::default() };
     for id in first..first + rows {
@@ -218,8 +232,14 @@ pub fn object(first: i64, rows: i64, lots: i64, bad: i64, form: Form, padding: u
             write!(pad, "{state:016x}").expect("writes to memory");
         }
         let pad = if pad.is_empty() { pad } else { format!(",\"pad\":\"{pad}\"") };
-        writeln!(text, "{{\"id\":{id},\"name\":\"{name}\"{pad}}}").expect("writes to memory");
-        content.rows.push((id, name));
+        let more: BTreeMap<String, i64> =
+            more.iter().map(|(member, times)| ((*member).to_owned(), id * times)).collect();
+        let mut members = String::new();
+        for (member, value) in &more {
+            write!(members, ",\"{member}\":{value}").expect("writes to memory");
+        }
+        writeln!(text, "{{\"id\":{id},\"name\":\"{name}\"{pad}{members}}}").expect("writes to memory");
+        content.rows.push(Record { id, name, more });
     }
     (form.encode(&text), content)
 }
@@ -256,6 +276,17 @@ const KINDS: [&[Fault]; 7] = [
     ],
 ];
 
+/// What records have that their contract does not name, or has no room for.
+const DRIFTS: [&[(&str, i64)]; 7] = [
+    &[],
+    &[],
+    &[("score", 1)],
+    &[("score", 10_000_000_000)],
+    &[("a", 1)],
+    &[("b", 2), ("score", 3)],
+    &[("a", 1), ("c", 1)],
+];
+
 const BREAKAGES: [Breakage; 6] =
     [Breakage::Role, Breakage::Bucket, Breakage::Owner, Breakage::Key, Breakage::Catalog, Breakage::Queue];
 
@@ -269,6 +300,7 @@ impl Draw {
     fn delivery(&mut self, tenant: &'static str, dataset: &'static str) -> DeliveryPlan {
         let chance = &mut self.chance;
         let ordered = chance.once_in(4);
+        let evolves = chance.once_in(5);
         let partitionings = [
             Partitioning::None,
             Partitioning::None,
@@ -287,8 +319,11 @@ impl Draw {
             consumer_deletes: !ordered && chance.once_in(3),
             latency_seconds: chance.pick(&[30, 60, 180, 600]),
             small_target: chance.once_in(4),
-            strict: chance.once_in(6),
-            glue: !chance.once_in(4),
+            strict: !evolves && chance.once_in(6),
+            evolves,
+            unique: chance.once_in(4),
+            // A table gains a column from its owner, who is not here.
+            glue: !evolves && !chance.once_in(4),
             queue: !chance.once_in(6),
             kms: chance.once_in(4),
             version: 1,
@@ -398,7 +433,8 @@ impl Draw {
         let (rows, padding) = if large { (chance.between(10, 60), 1_024) } else { (chance.between(0, 6), 0) };
         let bad = if chance.once_in(5) { 3 } else { 0 };
         let rows = i64::try_from(rows).unwrap_or(0);
-        let (body, content) = object(self.next, rows, lots, bad, form, padding);
+        let more = if plan.evolves { chance.pick(&DRIFTS) } else { &[] };
+        let (body, content) = drifted_object(self.next, rows, lots, bad, form, padding, more);
         let first = self.next;
         self.next += rows.max(1);
         let lot = chance.below(2);

@@ -5,7 +5,7 @@ use testkit::fake::Fault;
 
 use super::model::Content;
 use super::plan::{DeliveryPlan, Partitioning};
-use super::scenario::{Breakage, Event, Form, Operator, Scenario, Step, object};
+use super::scenario::{Breakage, Event, Form, Operator, Scenario, Step, drifted_object, object};
 
 /// A small delivery.
 #[derive(Debug)]
@@ -128,6 +128,18 @@ pub fn all() -> Vec<Small> {
             Step::Pass(600),
             Step::Configure(0, Box::new(DeliveryPlan { version: 2, ..base.clone() })),
             Step::Pass(60),
+        ],
+    );
+    let drifted = |first, more| drifted_object(first, 2, 3, 0, Form::Plain, 0, more);
+    add(
+        "a contract that evolves twice",
+        vec![DeliveryPlan { evolves: true, unique: true, glue: false, ..base.clone() }],
+        vec![
+            stage(0, "1.jsonl", rows(1, 2)),
+            stage(0, "2.jsonl", drifted(11, &[("a", 1)])),
+            Step::Pass(150),
+            stage(0, "3.jsonl", drifted(21, &[("score", 10_000_000_000)])),
+            Step::Pass(240),
         ],
     );
     add(
