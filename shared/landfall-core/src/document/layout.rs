@@ -62,6 +62,7 @@ pub(super) fn read(
         .map(PartitionLevel::reads)
         .collect();
     names_are_unique(&names, columns.unwrap_or_default(), &dropped);
+    names_are_not_ours(&names, contract);
     check_bloom_filters(&bloom_filters, columns, &dropped);
     check_sort_by(&sort_by, columns, &dropped);
     let stays = |column: &KnownColumn| column.name.as_deref().is_none_or(|name| !dropped.contains(&name));
@@ -226,6 +227,22 @@ fn names_are_unique(levels: &[Field<'_, String>], columns: &[KnownColumn], dropp
         if let Some(column) = columns.iter().find(same) {
             let other = column.name.as_deref().unwrap_or_default();
             name.refuse(format!("the contract has a column `{other}`: a table cannot have both"));
+        }
+    }
+}
+
+/// Nor is it the name of a column that landfall adds: readers of Hive paths would see the level's value in its place.
+fn names_are_not_ours(levels: &[Field<'_, String>], contract: Option<&Contract>) {
+    let Some(contract) = contract else { return };
+    let all = contract.file_columns();
+    let ours = all.get(contract.columns.len()..).unwrap_or_default();
+    for name in levels {
+        let Some(text) = name.get() else { continue };
+        if let Some(column) = ours.iter().find(|column| column.name.eq_ignore_ascii_case(text)) {
+            name.refuse(format!(
+                "the files have a column `{}` of landfall's own: a table cannot have both",
+                column.name
+            ));
         }
     }
 }

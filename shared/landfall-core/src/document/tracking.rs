@@ -23,10 +23,14 @@ pub(super) fn read(mut section: Section<'_>, columns: Option<&[Column]>) -> Opti
             Some(_) => {}
         }
     }
-    if let (Some(columns), Some(text)) = (columns, prefix.get()) {
+    let default = prefix.is_absent().then(Tracking::default_prefix);
+    if let (Some(columns), Some(text)) = (columns, prefix.get().or(default.as_ref())) {
         let ours = Tracking { prefix: text.clone(), key: Vec::new(), deleted: None };
-        if ours.columns().iter().any(|given| column(columns, &given.name).is_some()) {
-            prefix.refuse("with it a tracking column would have the name of another column");
+        if let Some(taken) = ours.columns().iter().find_map(|given| column(columns, &given.name)) {
+            let name = &taken.name;
+            prefix.refuse(format!(
+                "with `{text}` a tracking column would have the name of the column `{name}`"
+            ));
         }
     }
     Some(Tracking {

@@ -247,7 +247,25 @@ fn tracking_columns_fit_the_contract() {
             ("name = \"note\"", "name = \"_X_Index\""),
             ("[layout]\n", "[contract.tracking]\nprefix = \"_x_\"\n[layout]\n"),
         ],
-        &["25:10: contract.tracking.prefix: with it a tracking column would have the name of another column"],
+        &[
+            "25:10: contract.tracking.prefix: with `_x_` a tracking column would have the name of the column `_X_Index`",
+        ],
+    );
+    // The prefix that is not named can be in the way as well.
+    check(
+        &[("name = \"note\"", "name = \"_landfall_id\""), ("[layout]\n", "[contract.tracking]\n[layout]\n")],
+        &[
+            "24:1: contract.tracking.prefix: with `_landfall_` a tracking column would have the name of the column \
+             `_landfall_id`",
+        ],
+    );
+    let arrival = "source = \"arrival\"\ntransform = \"date\"";
+    let hidden = format!("[contract.tracking]\n[layout]\n{}", level("_landfall_id", arrival));
+    check(
+        &[("[layout]\n", &hidden)],
+        &[
+            "27:8: layout.partition[0].name: the files have a column `_landfall_id` of landfall's own: a table cannot have both",
+        ],
     );
     for kind in ["float64", "json", "list<int64>"] {
         let column = format!("name = \"id\"\ntype = \"{kind}\"\nnullable = false\n");
