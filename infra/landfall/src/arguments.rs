@@ -69,7 +69,7 @@ pub(crate) struct Convert {
 
 #[derive(Debug, Args)]
 pub(crate) struct Infer {
-    /// All files below this folder are read: JSON lines, plain, gzip or zstd
+    /// All files below this folder are read: JSON lines or arrays, plain, gzip or zstd, and Parquet
     #[arg(long, value_name = "DIR")]
     pub(crate) input: PathBuf,
     /// Columns that every record has a value for may not be null

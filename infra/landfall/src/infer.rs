@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use landfall_core::contract::{Contract, DuplicateKeys, UnknownFields, ViolationPolicy};
+use landfall_core::document::MAX_DOCUMENT_BYTES;
 use landfall_parquet::Inference;
 use serde::Serialize;
 
@@ -12,6 +13,9 @@ use crate::error::CommandError;
 use crate::files::{PIECE_BYTES, input_files};
 use crate::progress::Progress;
 use crate::screen::{Screen, grouped};
+
+/// More members than this are not named one by one.
+const MOST_DOUBTS: usize = 20;
 
 /// The part of a delivery document that is proposed.
 #[derive(Serialize)]
@@ -42,9 +46,20 @@ pub(crate) fn command(screen: &Screen, arguments: &arguments::Infer) -> Result<F
     }
     drop(progress);
     let columns = inference.columns(arguments.required);
+    let doubts = inference.doubts();
+    if !doubts.is_empty() {
+        finding = Finding::Unsound;
+    }
+    for doubt in doubts.iter().take(MOST_DOUBTS) {
+        screen.note(format_args!("  not held: {doubt}"));
+    }
+    if let Some(more) = doubts.len().checked_sub(MOST_DOUBTS).filter(|more| *more > 0) {
+        screen.note(format_args!("  not held: {} more members", grouped(more as u64)));
+    }
     if columns.is_empty() {
         let records = inference.records();
-        return Err(CommandError::Input(format!("nothing to propose: {records} records, no member in any")));
+        let why = if doubts.is_empty() { "no member in any" } else { "no member that a column can hold" };
+        return Err(CommandError::Input(format!("nothing to propose: {records} records, {why}")));
     }
     let proposal = Proposal {
         contract: Contract {
@@ -63,6 +78,13 @@ pub(crate) fn command(screen: &Screen, arguments: &arguments::Infer) -> Result<F
         grouped(inference.records()),
         grouped(files.len() as u64)
     ));
+    if text.len() > MAX_DOCUMENT_BYTES {
+        finding = Finding::Unsound;
+        screen.note(format_args!(
+            "# too long for a document, which has at most {} bytes: keep members whose keys are data as `json`",
+            grouped(MAX_DOCUMENT_BYTES as u64)
+        ));
+    }
     screen.line(format_args!("{}", text.trim_end()));
     Ok(finding)
 }

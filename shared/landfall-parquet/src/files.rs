@@ -165,7 +165,11 @@ impl Files {
         }
         file.measure(self.learnt);
         let full = file.reached(hard_end, &mut self.learnt)?;
-        if full { self.end(seq) } else { self.bound_groups() }
+        if full {
+            return self.end(seq);
+        }
+        self.bound_groups()?;
+        self.bound_dictionaries()
     }
 
     /// An input ends here: files at or past the target end.
@@ -272,6 +276,20 @@ impl Files {
             let largest =
                 sizes.max_by_key(|(seq, size)| (*size, std::cmp::Reverse(*seq))).map(|(seq, _)| seq);
             let Some(file) = largest.and_then(|seq| self.open.get_mut(&seq)) else { break };
+            file.flush(&mut self.learnt)?;
+            file.measure(self.learnt);
+        }
+        Ok(())
+    }
+
+    /// Ends groups until what the dictionaries of all unfinished ones take is within its bound, but for the newest: the
+    /// partition of the last rows.
+    fn bound_dictionaries(&mut self) -> Result<(), MergeError> {
+        let mut room: u64 = self.open.values().map(|file| file.writer.room()).sum();
+        while room > limits::OPEN_DICTIONARY_BYTES {
+            let held = self.open.values_mut().filter(|file| file.writer.room() > 0 && file.used < self.clock);
+            let Some(file) = held.min_by_key(|file| file.used) else { break };
+            room = room.saturating_sub(file.writer.room());
             file.flush(&mut self.learnt)?;
             file.measure(self.learnt);
         }

@@ -61,7 +61,7 @@ pub use contract::{CompiledContract, ContractError};
 pub use decode::{Unpacked, Unpacker};
 pub use document::{DocumentFault, check_document};
 pub use fault::{InputVerdict, Position, Quarantine, QuarantineReason, RejectedRow, ViolationCode};
-pub use infer::{Inference, Refused};
+pub use infer::{Doubt, Inference, Refused};
 pub use merge::Merge;
 pub use output::{FileOpened, FinishedFile, OutputEvent};
 pub use schema::arrow_schema;

@@ -25,6 +25,14 @@ pub(crate) enum Form {
 /// Takes one record, how it stands, and where it begins.
 pub(crate) type RecordSink<'a> = dyn FnMut(Form, &[u8], Position) -> Result<(), Stop> + 'a;
 
+/// A record without the byte order mark that an object may begin with.
+pub(crate) fn unmarked(record: &[u8], position: Position) -> &[u8] {
+    match record.strip_prefix(&BOM) {
+        Some(rest) if position.byte_offset == 0 => rest,
+        _ => record,
+    }
+}
+
 /// The state of splitting one object.
 #[derive(Debug)]
 pub(crate) struct Records {

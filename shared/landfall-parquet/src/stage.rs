@@ -18,7 +18,7 @@ use crate::limits;
 use crate::merge::Stop;
 use crate::output::OutputEvent;
 use crate::read::RecordReader;
-use crate::records::Form;
+use crate::records::{Form, unmarked};
 use crate::route::{PartitionId, Router, Unrouted};
 use crate::spec::{InputInfo, MergeError, MergeSpec};
 use crate::unique::UniqueKeys;
@@ -27,8 +27,6 @@ use crate::writer::ReadingOver;
 /// The fewest rows that are worth writing at once, unless they weigh more than this.
 const SLICE_ROWS: u64 = 2048;
 const WIDE_SLICE_BYTES: u64 = 16 * 1024 * 1024;
-
-const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Rows that wait, and the files they go to.
 #[derive(Debug)]
@@ -146,10 +144,7 @@ impl Stage {
         line: &[u8],
         position: Position,
     ) -> Result<(), Stop> {
-        let text = match line.strip_prefix(BOM) {
-            Some(rest) if position.byte_offset == 0 => rest,
-            _ => line,
-        };
+        let text = unmarked(line, position);
         if text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
             return Ok(());
         }

@@ -11,7 +11,8 @@ use landfall_core::data_type::{DataType, MOST_DIGITS};
 use landfall_core::evolution::{Change, MOST_COLUMNS};
 
 use super::propose::{self, Nulls};
-use super::shape::{Objects, Reach, Shape, Typed};
+use super::shape::{Objects, Reach, Shape};
+use super::typed::Typed;
 
 /// The changes, in the order in which the contract's columns stand and new members were first seen.
 pub(super) fn changes<'a>(
@@ -33,10 +34,7 @@ pub(super) fn changes<'a>(
     let mut changes = Vec::new();
     for column in &contract.columns {
         let Some(shape) = seen.get(column.source_name()) else { continue };
-        let typed = match &shape.typed {
-            Typed::As(data_type) => Some(data_type),
-            Typed::Unseen | Typed::Unclear => None,
-        };
+        let typed = shape.typed.told();
         // Of members whose type is to be declared none can be told from their text.
         let adds = adds && shape.typed != Typed::Unclear;
         let mut to = Need { adds }.of(shape, &column.data_type, typed, 0);

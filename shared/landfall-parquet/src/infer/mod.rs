@@ -1,23 +1,28 @@
 //! A contract proposed from data: what all records of all inputs have in common, so that each of them fits.
 //!
-//! The proposal does not depend on the order of the inputs, but for the order of its columns: those of the first record
-//! come first. What does not fit one type is kept as `json`, which holds any value as its text: nothing is guessed at.
+//! The proposal does not depend on the order of the inputs, but for the order of columns and of members of structs: those of the
+//! first record come first. What does not fit one type is kept as `json`, which holds any value as its text: nothing is guessed at.
 
+mod doubt;
 mod evolve;
 mod propose;
 mod shape;
+mod typed;
 
 use landfall_core::contract::{Column, Contract, DuplicateKeys};
 use landfall_core::evolution::Change;
 
 use crate::decode::{Decoder, Whole};
 use crate::document::check_document;
-use crate::fault::Position;
+use crate::fault::{Position, ViolationCode};
 use crate::inbound::survey;
 use crate::json::Cursor;
 use crate::merge::{Stop, guarded};
-use crate::records::{Form, Records};
-use shape::{Places, Shape, Typed};
+use crate::records::{Form, Records, unmarked};
+use shape::{Places, Shape};
+use typed::Typed;
+
+pub use doubt::Doubt;
 
 /// What is known of the records that were seen.
 #[derive(Debug)]
@@ -31,6 +36,8 @@ pub struct Inference {
     whole: Whole,
     refused: u64,
     first_refused: Option<Refused>,
+    /// Records with a key that stands twice.
+    repeated_keys: u64,
 }
 
 /// A line, or the rest of an input, that is no JSON record.
@@ -79,6 +86,7 @@ impl Inference {
             whole: Whole::default(),
             refused: 0,
             first_refused: None,
+            repeated_keys: 0,
         }
     }
 
@@ -95,10 +103,10 @@ impl Inference {
 
     /// Takes the next bytes of the input, as they are staged: plain, gzip, zstd or Parquet.
     pub fn push(&mut self, bytes: &[u8]) {
-        let Self { input, refused, first_refused, .. } = self;
+        let Self { input, refused, first_refused, repeated_keys, .. } = self;
         let Some(input) = input.as_mut().filter(|input| !input.over) else { return };
         let Input { records, places, decoder, split, over } = input;
-        let mut seen = Seen { records, places, refused, first_refused };
+        let mut seen = Seen { records, places, refused, first_refused, repeated_keys };
         let done = decoder
             .push(bytes, &mut |bytes| split.push(bytes, &mut |form, text, at| seen.record(form, text, at)));
         if let Err(stop) = done {
@@ -109,10 +117,13 @@ impl Inference {
 
     /// Ends the input. What cannot be read to its end counts for nothing.
     pub fn end_input(&mut self) {
-        let Self { records: all, places: of_all, input, whole, refused, first_refused, .. } = self;
+        let Self {
+            records: all, places: of_all, input, whole, refused, first_refused, repeated_keys, ..
+        } = self;
         let Some(input) = input.take() else { return };
         let Input { mut records, mut places, mut decoder, mut split, over } = input;
-        let mut seen = Seen { records: &mut records, places: &mut places, refused, first_refused };
+        let mut seen =
+            Seen { records: &mut records, places: &mut places, refused, first_refused, repeated_keys };
         if !over {
             let done = decoder
                 .finish(&mut |bytes| split.push(bytes, &mut |form, text, at| seen.record(form, text, at)))
@@ -144,7 +155,20 @@ impl Inference {
         self.records.objects()
     }
 
-    /// The columns that hold all records seen. With `required`, those that every record has a value for may not be null.
+    /// What of the records [`Self::columns`] do not hold, or may not.
+    pub fn doubts(&self) -> Vec<Doubt> {
+        let mut doubts = propose::doubts(&self.records);
+        if self.repeated_keys > 0 {
+            let times = self.repeated_keys;
+            let detail = format!(
+                "{times} records have a key twice: they are refused, unless `duplicate_keys = \"last_wins\"`"
+            );
+            doubts.push(Doubt { member: None, detail });
+        }
+        doubts
+    }
+
+    /// The columns that hold all records seen, but for the [`Self::doubts`]. With `required`, those that every record has a value for may not be null.
     pub fn columns(&self, required: bool) -> Vec<Column> {
         propose::columns(&self.records, required)
     }
@@ -156,6 +180,7 @@ struct Seen<'a> {
     places: &'a mut Places,
     refused: &'a mut u64,
     first_refused: &'a mut Option<Refused>,
+    repeated_keys: &'a mut u64,
 }
 
 impl Seen<'_> {
@@ -164,8 +189,16 @@ impl Seen<'_> {
         if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
             return Ok(());
         }
+        let line = unmarked(line, position);
         // All of it is checked first: a shape has no way back.
-        if let Err(fault) = check_document(line, DuplicateKeys::LastWins) {
+        let checked = match check_document(line, DuplicateKeys::Refuse) {
+            Err(fault) if fault.code == ViolationCode::DuplicateKey => {
+                *self.repeated_keys += 1;
+                check_document(line, DuplicateKeys::LastWins)
+            }
+            checked => checked,
+        };
+        if let Err(fault) = checked {
             self.refuse(position, fault.to_string());
             return Ok(());
         }
@@ -184,16 +217,10 @@ impl Seen<'_> {
     fn parquet(&mut self, object: Vec<u8>) -> Result<(), Stop> {
         let read = || survey(object, &mut |form, line, position| self.record(form, line, position));
         let columns = guarded(read)?;
-        let mut unclear = 0_u64;
         let members = self.records.objects.get_or_insert_default();
         for (name, data_type) in columns {
-            unclear += u64::from(data_type.is_none());
             let typed = data_type.map_or(Typed::Unclear, Typed::As);
             members.member(name, self.places).typed.join(typed);
-        }
-        if unclear > 0 {
-            let detail = format!("columns whose type is to be declared: {unclear}");
-            self.refuse(Position { line: 1, byte_offset: 0 }, detail);
         }
         Ok(())
     }

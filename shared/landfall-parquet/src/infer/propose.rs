@@ -4,7 +4,9 @@ use landfall_core::column_name::ColumnNames;
 use landfall_core::contract::Column;
 use landfall_core::data_type::{DataType, MOST_DIGITS, TimeUnit};
 
-use super::shape::{Numbers, Objects, Places, Shape, Texts, Typed};
+use super::doubt::Doubt;
+use super::shape::{LONGEST_KEY, MOST_MEMBERS, Numbers, Objects, Places, Shape, Texts};
+use super::typed::{Typed, held};
 
 /// How deep types nest at most; what is deeper is `json`. One less than the grammar of types takes.
 const DEEPEST: usize = 15;
@@ -25,10 +27,6 @@ pub(super) enum Nulls {
 /// A column for each member of the records.
 pub(super) fn columns(records: &Shape, required: bool) -> Vec<Column> {
     let Some(objects) = &records.objects else { return Vec::new() };
-    // Some of what the records hold would be in none of these.
-    if objects.rest.is_some() {
-        return Vec::new();
-    }
     let mut names = ColumnNames::default();
     let column = |(key, shape): &(String, Shape)| {
         let everywhere = shape.values == objects.count && shape.nulls == 0;
@@ -42,7 +40,8 @@ pub(super) fn columns(records: &Shape, required: bool) -> Vec<Column> {
 pub(super) fn column(names: &mut ColumnNames, key: &str, shape: &Shape, nulls: Nulls) -> Option<Column> {
     let data_type = match &shape.typed {
         Typed::Unseen => data_type(shape, 0, nulls),
-        Typed::As(data_type) => data_type.clone(),
+        Typed::As(told) => held(told, shape).unwrap_or_else(|| told.clone()),
+        Typed::Apart(told) => told.clone(),
         Typed::Unclear => return None,
     };
     if key.is_empty() {
@@ -50,6 +49,39 @@ pub(super) fn column(names: &mut ColumnNames, key: &str, shape: &Shape, nulls: N
     }
     let name = names.give(key);
     Some(Column { from: (name != key).then(|| key.to_owned()), ..Column::new(name, data_type) })
+}
+
+/// What of the records the columns do not hold, or may not.
+pub(super) fn doubts(records: &Shape) -> Vec<Doubt> {
+    let Some(objects) = &records.objects else { return Vec::new() };
+    let of = |key: &str, detail: &str| Doubt { member: Some(key.to_owned()), detail: detail.to_owned() };
+    let doubt = |(key, shape): &(String, Shape)| match &shape.typed {
+        _ if key.is_empty() => Some(of(key, "a member without a name can be in no column")),
+        Typed::Unclear => Some(of(
+            key,
+            "its type is to be declared: it is of no time zone, or of no type that a column has",
+        )),
+        Typed::Apart(told) => {
+            Some(of(key, &format!("objects differ in its type, and `{told}` holds only some of them")))
+        }
+        Typed::As(told) if held(told, shape).is_none() => {
+            Some(of(key, &format!("`{told}`, the type that an object gives it, cannot hold all values seen")))
+        }
+        Typed::As(_) | Typed::Unseen => None,
+    };
+    let mut doubts: Vec<Doubt> = objects.members.iter().filter_map(doubt).collect();
+    for (times, what) in [
+        (objects.too_long, format!("whose name has more than {LONGEST_KEY} bytes")),
+        (objects.too_many, format!("beyond the first {MOST_MEMBERS}")),
+    ] {
+        if times > 0 {
+            doubts.push(Doubt {
+                member: None,
+                detail: format!("{times} members {what}: they are in no column"),
+            });
+        }
+    }
+    doubts
 }
 
 /// The narrowest type that holds every value seen; `json` when no other does.
@@ -68,7 +100,7 @@ pub(super) fn data_type(shape: &Shape, depth: usize, nulls: Nulls) -> DataType {
     }
 }
 
-fn number(numbers: Numbers) -> DataType {
+pub(super) fn number(numbers: Numbers) -> DataType {
     let Numbers { int64, uint64, float64, whole, fraction, .. } = numbers;
     if int64 {
         return DataType::Int(64);

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use landfall_core::data_type::{DataType, MOST_DIGITS, TimeUnit};
+use landfall_core::data_type::{MOST_DIGITS, TimeUnit};
 
+use super::typed::Typed;
 use crate::fault::Checked;
 use crate::json::Cursor;
 use crate::json::text::unescape;
@@ -12,9 +13,9 @@ use crate::{number, time};
 /// An object with more different keys than this, over all records, has keys that are data.
 pub(super) const MOST_MEMBERS: usize = 2_000;
 /// An object with a longer key has keys that are data.
-const LONGEST_KEY: usize = 255;
-/// How many different places are told apart; further keys of an object make data of its keys. A line of 64 MiB can hold millions
-/// of keys, each a place, under each other.
+pub(super) const LONGEST_KEY: usize = 255;
+/// How many different places below the records' own members are told apart; further keys of an object make data of its keys. A line
+/// of 64 MiB can hold millions of keys, each a place, under each other. Beyond it the order of records matters.
 const MOST_PLACES: usize = 100_000;
 
 /// How many places may still be told apart.
@@ -38,28 +39,6 @@ pub(super) struct Shape {
     pub(super) lists: Option<Box<Shape>>,
     pub(super) objects: Option<Box<Objects>>,
     pub(super) typed: Typed,
-}
-
-/// What objects that carry types say of one place.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Typed {
-    #[default]
-    Unseen,
-    As(DataType),
-    /// None that a column can have.
-    Unclear,
-}
-
-impl Typed {
-    pub(super) fn join(&mut self, other: Self) {
-        *self = match (std::mem::take(self), other) {
-            (Self::Unseen, other) | (other, Self::Unseen) => other,
-            // What differs is refused when it is read; the first holds.
-            (Self::As(one), Self::As(other)) => Self::As(one.widened(&other).unwrap_or(one)),
-            (Self::As(one), Self::Unclear) | (Self::Unclear, Self::As(one)) => Self::As(one),
-            (Self::Unclear, Self::Unclear) => Self::Unclear,
-        };
-    }
 }
 
 /// All numbers seen at one place.
@@ -134,8 +113,10 @@ pub(super) struct Objects {
     pub(super) map: Option<Shape>,
     /// Whether these are the records themselves, whose first keys stay members: there is no map to be made of a record.
     of_records: bool,
-    /// What the keys of records beyond those are like.
-    pub(super) rest: Option<Box<Shape>>,
+    /// What the keys of records beyond those are like, and how often there were such: too long, or too many.
+    rest: Option<Box<Shape>>,
+    pub(super) too_long: u64,
+    pub(super) too_many: u64,
 }
 
 impl Shape {
@@ -150,7 +131,7 @@ impl Shape {
 
     /// Whether a value of it is other than null, or a type is told: null says of a member what its absence says.
     pub(super) fn says_something(&self) -> bool {
-        self.values > self.nulls || matches!(self.typed, Typed::As(_))
+        self.values > self.nulls || self.typed.told().is_some()
     }
 
     /// How many objects were seen.
@@ -287,15 +268,19 @@ impl Objects {
     /// The shape of a member.
     pub(super) fn member(&mut self, key: String, places: &mut Places) -> &mut Shape {
         if self.map.is_none() && !self.places.contains_key(&key) {
-            let full = self.members.len() >= MOST_MEMBERS || places.0 == 0 || key.len() > LONGEST_KEY;
-            if full && self.of_records {
+            let (long, many) = (key.len() > LONGEST_KEY, self.members.len() >= MOST_MEMBERS);
+            if self.of_records && (long || many) {
+                let count = if long { &mut self.too_long } else { &mut self.too_many };
+                *count += 1;
                 return self.rest.get_or_insert_default();
             }
-            if full {
+            if !self.of_records && (long || many || places.0 == 0) {
                 self.map = Some(self.joined_members(places));
                 (self.members, self.places) = (Vec::new(), HashMap::new());
             }
-            places.0 = places.0.saturating_sub(1);
+            if !self.of_records {
+                places.0 = places.0.saturating_sub(1);
+            }
         }
         if self.map.is_some() {
             return self.map.get_or_insert_default();
@@ -328,6 +313,8 @@ impl Objects {
         }
         // That there were more is all that is asked of them.
         self.rest = self.rest.take().or(other.rest);
+        self.too_long += other.too_long;
+        self.too_many += other.too_many;
         if let Some(seen) = other.map {
             let joined = self.joined_members(places);
             self.places.clear();

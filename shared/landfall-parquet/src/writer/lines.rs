@@ -116,6 +116,10 @@ impl Writer for LinesFile {
         self.text
     }
 
+    fn room(&self) -> u64 {
+        0
+    }
+
     fn group_is_full(&self, _learnt: Learnt) -> bool {
         self.text >= GROUP_BYTES
     }

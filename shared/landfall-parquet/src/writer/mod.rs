@@ -66,6 +66,9 @@ pub(crate) trait Writer: Send {
     /// The size of the open group, estimated.
     fn in_progress(&self) -> u64;
 
+    /// The memory that the open group takes whatever it holds.
+    fn room(&self) -> u64;
+
     /// Whether the open group has reached its size.
     fn group_is_full(&self, learnt: Learnt) -> bool;
 

@@ -8,12 +8,12 @@ use landfall_core::delivery::ENGINE_FORMAT;
 use landfall_core::layout::{Compression, SortKey};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
-use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::basic::{Compression as Codec, GzipLevel, Type as PhysicalType, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnPath, SchemaDescriptor, TypePtr};
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor, TypePtr};
 
 use super::columns::{Columns, ReadingOver};
 use super::dictionary::unrepeated;
@@ -34,8 +34,8 @@ pub(crate) struct ParquetFiles {
     schema: SchemaRef,
     root: TypePtr,
     properties: WriterProperties,
-    /// The leaf columns, in the order of the file.
-    leaves: Vec<ColumnPath>,
+    /// The leaf columns, in the order of the file, and whether they are numbers.
+    leaves: Vec<(ColumnPath, bool)>,
     row_group_bytes: u64,
     sort_by: Vec<SortKey>,
     over: ReadingOver,
@@ -50,7 +50,8 @@ impl ParquetFiles {
     ) -> Result<Self, WriteFailed> {
         let written = ArrowSchemaConverter::new().convert(&schema).map_err(WriteFailed::new)?;
         let properties = properties(spec, version, &written)?;
-        let leaves = written.columns().iter().map(|leaf| leaf.path().clone()).collect();
+        let leaf = |leaf: &ColumnDescPtr| (leaf.path().clone(), is_number(leaf.physical_type()));
+        let leaves = written.columns().iter().map(leaf).collect();
         let layout = &spec.config.layout;
         Ok(Self {
             schema,
@@ -66,8 +67,10 @@ impl ParquetFiles {
     /// Begins a file whose first rows are these.
     pub(super) fn open(&self, rows: &RecordBatch, pieces: Pieces) -> Result<ParquetFile, WriteFailed> {
         let mut properties = self.properties.clone().into_builder();
-        for path in unrepeated(rows).into_iter().filter_map(|leaf| self.leaves.get(leaf)) {
+        let mut dictionaries = self.leaves.iter().filter(|(_, number)| *number).count() as u64;
+        for (path, number) in unrepeated(rows).into_iter().filter_map(|leaf| self.leaves.get(leaf)) {
             properties = properties.set_column_dictionary_enabled(path.clone(), false);
+            dictionaries -= u64::from(*number);
         }
         // The Parquet schema says all there is to say; arrow's own copy would only lengthen every footer.
         let file = SerializedFileWriter::new(pieces, self.root.clone(), Arc::new(properties.build()))
@@ -79,7 +82,13 @@ impl ParquetFiles {
         };
         let groups =
             RowGroups { file, groups, open: None, most_rows: ROW_GROUP_ROWS, over: self.over.clone() };
-        Ok(ParquetFile { schema: self.schema.clone(), groups, sorter, row_group_bytes: self.row_group_bytes })
+        Ok(ParquetFile {
+            schema: self.schema.clone(),
+            groups,
+            sorter,
+            row_group_bytes: self.row_group_bytes,
+            room: dictionaries * limits::NUMBER_DICTIONARY_BYTES,
+        })
     }
 }
 
@@ -139,6 +148,8 @@ pub(super) struct ParquetFile {
     /// Where rows are sorted: those of the open row group, none of which is written yet.
     sorter: Option<Sorter>,
     row_group_bytes: u64,
+    /// What the dictionaries of an open row group take before they hold anything.
+    room: u64,
 }
 
 impl ParquetFile {
@@ -164,6 +175,10 @@ impl Writer for ParquetFile {
 
     fn in_progress(&self) -> u64 {
         self.sorter.as_ref().map_or_else(|| self.groups.in_progress() as u64, Sorter::weight)
+    }
+
+    fn room(&self) -> u64 {
+        if self.groups.open.is_some() { self.room } else { 0 }
     }
 
     fn group_is_full(&self, learnt: Learnt) -> bool {
@@ -193,6 +208,15 @@ impl Writer for ParquetFile {
 
     fn sum(&self) -> (u64, u64) {
         self.groups.file.inner().sum()
+    }
+}
+
+/// Whether the dictionary of a column is that of numbers. Booleans and long decimals have none, and that of texts grows with them.
+fn is_number(stored: PhysicalType) -> bool {
+    use PhysicalType::{BOOLEAN, BYTE_ARRAY, DOUBLE, FIXED_LEN_BYTE_ARRAY, FLOAT, INT32, INT64, INT96};
+    match stored {
+        INT32 | INT64 | INT96 | FLOAT | DOUBLE => true,
+        BOOLEAN | BYTE_ARRAY | FIXED_LEN_BYTE_ARRAY => false,
     }
 }
 
@@ -324,6 +348,6 @@ mod tests {
         let found = regex::Regex::new(format).unwrap().captures(&created_by).expect("it is read");
         let parts: Vec<&str> =
             found.iter().skip(1).map(|part| part.map_or("", |part| part.as_str())).collect();
-        assert_eq!(parts, ["landfall", "4", "engine-4"]);
+        assert_eq!(parts, ["landfall", "5", "engine-5"]);
     }
 }

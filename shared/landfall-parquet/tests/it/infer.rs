@@ -112,6 +112,54 @@ fn what_is_no_record_is_left_out_and_counted() {
     assert!(inference.take_refused().1.expect("it is cut off").detail.contains("gzip"));
 }
 
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_record() {
+    let inference = infer(&["\u{feff}{\"a\":1}\n{\"b\":2}\n".to_owned()]);
+    assert_eq!((inference.records(), inference.columns(false).len()), (2, 2));
+}
+
+/// The details of what is in doubt, of records that are each a line.
+fn doubts(lines: &[String]) -> Vec<String> {
+    infer(&[lines.join("\n")]).doubts().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn members_that_no_column_can_hold_are_told_and_all_others_proposed() {
+    let long = format!("{{\"a\":1,\"{}\":1}}", "x".repeat(256));
+    assert_eq!(columns(&[&long]).len(), 1);
+    assert_eq!(doubts(&[long]), ["1 members whose name has more than 255 bytes: they are in no column"]);
+    let many: Vec<String> = (0..2_003).map(|n| format!("{{\"k{n}\":1}}")).collect();
+    assert_eq!(infer(&[many.join("\n")]).columns(false).len(), 2_000);
+    assert_eq!(doubts(&many), ["3 members beyond the first 2000: they are in no column"]);
+    let unnamed = "{\"a\":1,\"\":1}".to_owned();
+    assert_eq!(doubts(&[unnamed]), ["\"\": a member without a name can be in no column"]);
+    let twice = vec!["{\"a\":1,\"a\":2}".to_owned(), "{\"a\":{\"b\":1,\"b\":1}}".to_owned()];
+    assert_eq!(doubts(&twice).len(), 1);
+    assert!(doubts(&twice)[0].starts_with("2 records have a key twice"), "{:?}", doubts(&twice));
+    assert_eq!(doubts(&["{\"a\":1}".to_owned()]), [""; 0]);
+}
+
+#[test]
+fn places_that_run_out_take_no_column_away() {
+    let keys = |count: usize| {
+        let members: Vec<String> = (0..count).map(|n| format!("\"m{n}\":1")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let inner: Vec<String> = (0..52).map(|n| format!("\"k{n}\":{}", keys(1_900))).collect();
+    let mut lines = vec![
+        format!("{{\"a\":{{{}}}}}", inner.join(",")),
+        format!("{{\"b\":{}}}", keys(1_900)),
+        "{\"c\":1}".to_owned(),
+    ];
+    for _ in 0..2 {
+        let names: std::collections::BTreeSet<String> =
+            infer(&[lines.join("\n")]).columns(false).into_iter().map(|column| column.name).collect();
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(doubts(&lines), [""; 0]);
+        lines.reverse();
+    }
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -11,6 +11,7 @@ mod evolve;
 mod footer;
 mod given;
 mod infer;
+mod infer_mixed;
 mod isolation;
 mod kit;
 mod lines;

@@ -7,6 +7,7 @@ use landfall_core::layout::{PartitionColumns, PartitionLevel, PartitionSource, P
 use landfall_core::record::KnownValue;
 use landfall_parquet::validate::{check_footer, footer_bytes};
 use landfall_parquet::{Flow, InputInfo, InputVerdict, Merge, MergeSpec, limits};
+use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::{Value, json};
 
 use crate::kit::{column, contract, level, lines, merge, spec};
@@ -209,6 +210,37 @@ fn more_partitions_than_open_files_lose_nothing() {
     numbers.sort_unstable();
     let expected: Vec<i64> = (0..partitions * 3).flat_map(|n| [n, n]).collect();
     assert_eq!(numbers, expected);
+    assert_eq!(run, merge(&spec, &inputs));
+}
+
+#[test]
+fn row_groups_end_where_the_dictionaries_of_open_ones_would_take_too_much() {
+    // Of files with so many columns of numbers only half the partitions can have an open row group.
+    let partitions = i64::try_from(limits::OPEN_FILES).unwrap();
+    let numbers =
+        limits::OPEN_DICTIONARY_BYTES / limits::NUMBER_DICTIONARY_BYTES / (limits::OPEN_FILES as u64 / 2);
+    let names: Vec<String> = (1..numbers).map(|n| format!("n{n}")).collect();
+    let columns: Vec<(&str, &str)> =
+        [("v", "int64")].into_iter().chain(names.iter().map(|name| (&name[..], "int32"))).collect();
+    let mut spec = routed(&columns, vec![level("p", "v", PartitionTransform::Identity)]);
+    spec.config.layout.target_bytes = 1024 * 1024;
+    spec.config.layout.row_group_bytes = 1024 * 1024;
+    // The rows of each input are written when it ends, those of each partition at once.
+    let rows = partitions * 100;
+    let record = |n: i64| format!("{{\"v\":{},\"n7\":{n}}}", n % partitions);
+    let texts = [lines(0..rows / 2, record), lines(rows / 2..rows, record)];
+    let inputs = [texts[0].as_bytes(), texts[1].as_bytes()];
+    let run = merge(&spec, &inputs);
+    assert_eq!(run.files.len(), usize::try_from(partitions).unwrap(), "no file ends for it");
+    let groups = |bytes: &[u8]| {
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes::Bytes::copy_from_slice(bytes));
+        metadata.unwrap().num_row_groups()
+    };
+    let groups: Vec<usize> = run.files.iter().map(|file| groups(&file.bytes)).collect();
+    assert!(groups.iter().all(|groups| *groups > 1), "{groups:?}");
+    let mut found: Vec<i64> = run.rows().iter().map(|row| row["n7"].as_i64().unwrap()).collect();
+    found.sort_unstable();
+    assert_eq!(found, (0..rows).collect::<Vec<_>>());
     assert_eq!(run, merge(&spec, &inputs));
 }
 
