@@ -20,9 +20,10 @@ pub(crate) enum Command {
     Validate(Validate),
     /// Print the JSON Schema of delivery documents
     Schema,
-    /// Merge local files with the engine alone, without AWS
+    /// Merge local files with the engine alone, without AWS; what is rejected or set aside is told, and is no failure
     Convert(Convert),
-    /// Propose a contract that holds all records of local files
+    /// Propose a contract that holds all records of local files: the part of a delivery document below `[contract]`. Ends with 1
+    /// when something was left out or is not held
     Infer(Infer),
     /// Deliver local files through the whole chain, in an embedded AWS
     Local(Local),

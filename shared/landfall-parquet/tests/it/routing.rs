@@ -221,7 +221,7 @@ fn row_groups_end_where_the_dictionaries_of_open_ones_would_take_too_much() {
         limits::OPEN_DICTIONARY_BYTES / limits::NUMBER_DICTIONARY_BYTES / (limits::OPEN_FILES as u64 / 2);
     let names: Vec<String> = (1..numbers).map(|n| format!("n{n}")).collect();
     let columns: Vec<(&str, &str)> =
-        [("v", "int64")].into_iter().chain(names.iter().map(|name| (&name[..], "int32"))).collect();
+        [("v", "int64")].into_iter().chain(names.iter().map(|name| (name.as_str(), "int32"))).collect();
     let mut spec = routed(&columns, vec![level("p", "v", PartitionTransform::Identity)]);
     spec.config.layout.target_bytes = 1024 * 1024;
     spec.config.layout.row_group_bytes = 1024 * 1024;
