@@ -260,9 +260,31 @@ impl Reader<'_> {
                 DataType::Struct(members)
             }
             "" => return Err(self.error("expected a type")),
-            other => return Err(self.error(format!("unknown type `{other}`"))),
+            other => {
+                let meant = known_elsewhere(other).map(|ours| format!("; did you mean `{ours}`?"));
+                return Err(self.error(format!("unknown type `{other}`{}", meant.unwrap_or_default())));
+            }
         })
     }
+}
+
+/// What a type is called here that other systems have under this name.
+fn known_elsewhere(word: &str) -> Option<&'static str> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        "tinyint" | "byte" => "int8",
+        "smallint" | "short" => "int16",
+        "int" | "integer" | "bigint" | "long" => "int64",
+        "float" | "double" | "real" | "number" => "float64",
+        "numeric" | "dec" => "decimal(38,9)",
+        "boolean" => "bool",
+        "text" | "varchar" | "char" | "str" | "utf8" | "uuid" => "string",
+        "bytes" | "blob" | "bytea" | "varbinary" => "binary",
+        "datetime" | "timestamptz" | "instant" => "timestamp(us, UTC)",
+        "array" => "list<...>",
+        "object" | "record" | "row" => "struct<...>",
+        "variant" | "any" => "json",
+        _ => return None,
+    })
 }
 
 impl fmt::Display for TimeUnit {
@@ -391,7 +413,8 @@ mod tests {
     fn wrong_types_say_where() {
         for (text, message) in [
             ("", "expected a type"),
-            ("int7", "unknown type `int7`"),
+            ("int7", "unknown type `int7` at"),
+            ("list<Double>", "unknown type `Double`; did you mean `float64`?"),
             ("decimal(39,1)", "expected 1 <= precision"),
             ("list<int64", "expected `>`"),
             ("map<int64, string>", "expected `string`"),
