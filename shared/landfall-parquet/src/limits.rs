@@ -92,11 +92,11 @@ pub const OPEN_FILES: usize = 64;
 /// Encoded bytes that the unfinished row groups of all open files may hold together. Beyond it the largest of them ends.
 pub const OPEN_ROW_GROUP_BYTES: u64 = 128 * MIB;
 
-/// The memory that a dictionary of numbers takes before it holds any, in bytes: `parquet` makes room for 4,096 values at once.
-pub const NUMBER_DICTIONARY_BYTES: u64 = 80 * 1024;
+/// The memory that a column of numbers with a dictionary takes before it holds any, in bytes, as measured: `parquet` makes room for
+/// 4,096 values at once, 74 KiB.
+pub const NUMBER_DICTIONARY_BYTES: u64 = 128 * 1024;
 
-/// What the dictionaries of numbers of all unfinished row groups may take so, in bytes: those of a hundred columns in each of
-/// [`OPEN_FILES`]. Beyond it the row group that was least recently written to ends; its file goes on.
+/// What such columns of all unfinished row groups may take so, in bytes: 64 of them in each of [`OPEN_FILES`]. Beyond it the row group that was least recently written to ends; its file goes on.
 pub const OPEN_DICTIONARY_BYTES: u64 = 512 * MIB;
 
 /// The weight of the rows of one row group that wait to be sorted. They wait as they were read, with their keys beside them.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow_array::types::Int64Type;
 use arrow_array::{
-    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray, StructArray,
-    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
+    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, NullArray, StringArray,
+    StructArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
 };
-use arrow_schema::Field;
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, Field};
 use landfall_parquet::Inference;
 
 use crate::kit::{contract, merge, spec};
@@ -47,6 +48,8 @@ fn the_type_of_one_object_gives_way_to_what_holds_the_others_too() {
     let list =
         |values: Vec<Option<i64>>| of(ListArray::from_iter_primitive::<Int64Type, _, _>([Some(values)]));
     let struct_of = |name: &str, array: ArrayRef| of(structs(vec![(name, array)]));
+    let nothing = Arc::new(Field::new("item", DataType::Null, true));
+    let nulls = ListArray::new(nothing, OffsetBuffer::from_lengths([2]), Arc::new(NullArray::new(2)), None);
     for (inputs, wanted) in [
         ([ints(), of(Float64Array::from(vec![0.5]))], "float64"),
         ([ints(), json("1.5")], "float64"),
@@ -65,6 +68,7 @@ fn the_type_of_one_object_gives_way_to_what_holds_the_others_too() {
         ),
         ([of(Date32Array::from(vec![1])), json("\"2026-05-19\"")], "date"),
         ([list(vec![Some(1)]), json("[1.5]")], "list<float64>"),
+        ([list(vec![Some(1)]), of(nulls)], "list<int64>"),
         (
             [
                 struct_of("x", Arc::new(Int64Array::from(vec![1]))),
