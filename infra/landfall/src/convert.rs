@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use jiff::Timestamp;
+use landfall_core::contract::ViolationPolicy;
 use landfall_core::delivery::{Delivery, PinnedConfig};
 use landfall_core::plan::known_partition;
 use landfall_core::port::ListedObject;
@@ -70,6 +71,9 @@ pub(crate) fn command(screen: &Screen, arguments: &arguments::Convert) -> Result
     for (file, why) in &summary.quarantined {
         let line = why.position.as_ref().map(|position| format!(":{}", position.line)).unwrap_or_default();
         screen.line(format_args!("  set aside: {file}{line}: {}: {}", why.reason.as_str(), why.detail));
+    }
+    if summary.rejected > 0 && delivery.contract.on_violation == ViolationPolicy::Evolve {
+        screen.note(format_args!("  a contract evolves where it is delivered: here it stays as it is"));
     }
     if summary.rejected > 0 {
         let path = arguments.output.join(REJECTED);
