@@ -73,7 +73,7 @@ pub(crate) fn command(screen: &Screen, arguments: &arguments::Convert) -> Result
         screen.line(format_args!("  set aside: {file}{line}: {}: {}", why.reason.as_str(), why.detail));
     }
     if summary.rejected > 0 && delivery.contract.on_violation == ViolationPolicy::Evolve {
-        screen.note(format_args!("  a contract evolves where it is delivered: here it stays as it is"));
+        screen.line(format_args!("  a contract evolves where it is delivered: here it stays as it is"));
     }
     if summary.rejected > 0 {
         let path = arguments.output.join(REJECTED);
