@@ -26,6 +26,8 @@ struct OpenFile {
     size: u64,
     /// When it was last written to, in steps of [`Files::clock`].
     used: u64,
+    /// Row groups that ended for want of memory.
+    short_groups: u32,
 }
 
 impl OpenFile {
@@ -217,6 +219,7 @@ impl Files {
             rows: 0,
             size: 0,
             used: 0,
+            short_groups: 0,
         };
         self.open.insert(seq, file);
         Ok(seq)
@@ -290,6 +293,12 @@ impl Files {
             let held = self.open.values_mut().filter(|file| file.writer.room() > 0 && file.used < self.clock);
             let Some(file) = held.min_by_key(|file| file.used) else { break };
             room = room.saturating_sub(file.writer.room());
+            file.short_groups += 1;
+            if file.short_groups >= limits::SHORT_GROUPS {
+                let seq = file.seq;
+                self.end(seq)?;
+                continue;
+            }
             file.flush(&mut self.learnt)?;
             file.measure(self.learnt);
         }

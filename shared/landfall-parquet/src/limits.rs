@@ -96,8 +96,11 @@ pub const OPEN_ROW_GROUP_BYTES: u64 = 128 * MIB;
 /// 4,096 values at once, 74 KiB.
 pub const NUMBER_DICTIONARY_BYTES: u64 = 128 * 1024;
 
-/// What such columns of all unfinished row groups may take so, in bytes: 64 of them in each of [`OPEN_FILES`]. Beyond it the row group that was least recently written to ends; its file goes on.
+/// What such columns of all unfinished row groups may take so, in bytes: 64 of them in each of [`OPEN_FILES`]. Beyond it the row group that was least recently written to ends; its file goes on, up to [`SHORT_GROUPS`].
 pub const OPEN_DICTIONARY_BYTES: u64 = 512 * MIB;
+
+/// How many row groups of a file end so before the file does: each takes room in its footer for every column.
+pub const SHORT_GROUPS: u32 = 8;
 
 /// The weight of the rows of one row group that wait to be sorted. They wait as they were read, with their keys beside them.
 pub const SORTED_BYTES: u64 = 128 * MIB;

@@ -22,7 +22,7 @@ use crate::limits;
 use crate::merge::Stop;
 use crate::records::{Form, RecordSink};
 
-/// The type of a column, by its name: `None` when no type is told by what is stored. A column of nulls alone, or of lists of them, is none.
+/// The type of a column, by its name: `None` when no type is told by what is stored. A column of nulls alone is none.
 pub(crate) type ColumnType = (String, Option<DataType>);
 
 /// How much text of rows is read of one object: enough to see what numbers its columns need. Its types stand in the schema.
@@ -54,18 +54,9 @@ pub(crate) fn survey(object: Vec<u8>, row: &mut RecordSink<'_>) -> Result<Vec<Co
 
 fn column_types(root: &Branch) -> Vec<ColumnType> {
     let Shape::Struct(columns) = &root.shape else { return Vec::new() };
-    let typed = columns.iter().filter(|column| !is_null(&column.shape));
+    let typed = columns.iter().filter(|column| !matches!(column.shape, Shape::Leaf(Kind::Null)));
     let written = |column: &Branch| data_type(&column.shape).filter(DataType::is_written);
     typed.map(|column| (column.name.clone(), written(column))).collect()
-}
-
-/// Whether no value but null, or lists of it, can be there.
-fn is_null(shape: &Shape) -> bool {
-    match shape {
-        Shape::Leaf(kind) => *kind == Kind::Null,
-        Shape::List(item) => is_null(&item.shape),
-        Shape::Map { .. } | Shape::Struct(_) => false,
-    }
 }
 
 /// As deep as the schema, which is bounded.

@@ -1,7 +1,7 @@
 //! A contract proposed from data: what all records of all inputs have in common, so that each of them fits.
 //!
 //! The proposal does not depend on the order of the inputs, but for the order of columns and of members of structs: those of the
-//! first record come first. What does not fit one type is kept as `json`, which holds any value as its text: nothing is guessed at.
+//! first record come first; and where no type holds all of a place, or there are too many places. What does not fit one type is kept as `json`, which holds any value as its text: nothing is guessed at.
 
 mod doubt;
 mod evolve;
@@ -186,10 +186,10 @@ struct Seen<'a> {
 impl Seen<'_> {
     #[expect(clippy::unnecessary_wraps, reason = "the form of a sink of records")]
     fn record(&mut self, _: Form, line: &[u8], position: Position) -> Result<(), Stop> {
+        let line = unmarked(line, position);
         if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
             return Ok(());
         }
-        let line = unmarked(line, position);
         // All of it is checked first: a shape has no way back.
         let checked = match check_document(line, DuplicateKeys::Refuse) {
             Err(fault) if fault.code == ViolationCode::DuplicateKey => {

@@ -5,7 +5,7 @@ use landfall_core::contract::Column;
 use landfall_core::data_type::{DataType, MOST_DIGITS, TimeUnit};
 
 use super::doubt::Doubt;
-use super::shape::{LONGEST_KEY, MOST_MEMBERS, Numbers, Objects, Places, Shape, Texts};
+use super::shape::{Fineness, LONGEST_KEY, MOST_MEMBERS, Numbers, Objects, Places, Shape, Texts};
 use super::typed::{Typed, held};
 
 /// How deep types nest at most; what is deeper is `json`. One less than the grammar of types takes.
@@ -40,7 +40,9 @@ pub(super) fn columns(records: &Shape, required: bool) -> Vec<Column> {
 pub(super) fn column(names: &mut ColumnNames, key: &str, shape: &Shape, nulls: Nulls) -> Option<Column> {
     let data_type = match &shape.typed {
         Typed::Unseen => data_type(shape, 0, nulls),
-        Typed::As(told) => held(told, shape).unwrap_or_else(|| told.clone()),
+        Typed::As(told) => {
+            held(told, shape, nulls).filter(DataType::is_written).unwrap_or_else(|| told.clone())
+        }
         Typed::Apart(told) => told.clone(),
         Typed::Unclear => return None,
     };
@@ -64,20 +66,20 @@ pub(super) fn doubts(records: &Shape) -> Vec<Doubt> {
         Typed::Apart(told) => {
             Some(of(key, &format!("objects differ in its type, and `{told}` holds only some of them")))
         }
-        Typed::As(told) if held(told, shape).is_none() => {
+        Typed::As(told) if !held(told, shape, Nulls::Kept).is_some_and(|held| held.is_written()) => {
             Some(of(key, &format!("`{told}`, the type that an object gives it, cannot hold all values seen")))
         }
         Typed::As(_) | Typed::Unseen => None,
     };
     let mut doubts: Vec<Doubt> = objects.members.iter().filter_map(doubt).collect();
     for (times, what) in [
-        (objects.too_long, format!("whose name has more than {LONGEST_KEY} bytes")),
+        (objects.too_long, format!("with a name of more than {LONGEST_KEY} bytes")),
         (objects.too_many, format!("beyond the first {MOST_MEMBERS}")),
     ] {
         if times > 0 {
             doubts.push(Doubt {
                 member: None,
-                detail: format!("{times} members {what}: they are in no column"),
+                detail: format!("members {what} (met {times} times): they are in no column"),
             });
         }
     }
@@ -120,7 +122,7 @@ pub(super) fn number(numbers: Numbers) -> DataType {
 
 fn text(texts: Texts) -> DataType {
     match texts {
-        Texts { instants: true, .. } => DataType::Timestamp(TimeUnit::Micros),
+        Texts { instants: Fineness::Millis | Fineness::Micros, .. } => DataType::Timestamp(TimeUnit::Micros),
         Texts { dates: true, .. } => DataType::Date,
         Texts { .. } => DataType::String,
     }

@@ -91,11 +91,43 @@ impl Reach {
     }
 }
 
+/// What of all texts at one place holds, the finest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fineness {
+    /// Every one is a time that milliseconds hold.
+    Millis,
+    /// Every one is a time that microseconds hold.
+    Micros,
+    /// One is no such time.
+    None,
+}
+
+impl Fineness {
+    fn of(holds: impl Fn(TimeUnit) -> bool) -> Self {
+        match (holds(TimeUnit::Micros), holds(TimeUnit::Millis)) {
+            (_, true) => Self::Millis,
+            (true, false) => Self::Micros,
+            (false, false) => Self::None,
+        }
+    }
+
+    /// The unit told, or the one that is fine enough.
+    pub(super) fn unit(self, told: TimeUnit) -> Option<TimeUnit> {
+        match self {
+            Self::Millis => Some(told),
+            Self::Micros => Some(TimeUnit::Micros),
+            Self::None => None,
+        }
+    }
+}
+
 /// All texts seen at one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Texts {
-    /// Every one is a time with an offset (RFC 3339) that microseconds hold.
-    pub(super) instants: bool,
+    /// Times with an offset (RFC 3339).
+    pub(super) instants: Fineness,
+    /// Times of day.
+    pub(super) times: Fineness,
     /// Every one is a calendar day.
     pub(super) dates: bool,
 }
@@ -232,13 +264,18 @@ impl Numbers {
 impl Texts {
     fn of(text: &[u8]) -> Self {
         Self {
-            instants: time::timestamp(text, TimeUnit::Micros, true).is_ok(),
+            instants: Fineness::of(|unit| time::timestamp(text, unit, true).is_ok()),
+            times: Fineness::of(|unit| time::time_of_day(text, unit).is_ok()),
             dates: time::date(text).is_ok(),
         }
     }
 
     fn join(self, other: Self) -> Self {
-        Self { instants: self.instants && other.instants, dates: self.dates && other.dates }
+        Self {
+            instants: self.instants.max(other.instants),
+            times: self.times.max(other.times),
+            dates: self.dates && other.dates,
+        }
     }
 }
 

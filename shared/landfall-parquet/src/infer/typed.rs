@@ -51,6 +51,8 @@ fn common(one: &DataType, other: &DataType) -> Option<DataType> {
             let precision = whole.max(more) + scale;
             return (precision <= MOST_DIGITS).then_some(Decimal(precision, scale));
         }
+        // Whether it holds them all is seen by their values.
+        (Float32, Int(_) | UInt(_) | Decimal(..)) | (Int(_) | UInt(_) | Decimal(..), Float32) => Float32,
         (
             Float32 | Float64 | Int(_) | UInt(_) | Decimal(..),
             Float32 | Float64 | Int(_) | UInt(_) | Decimal(..),
@@ -86,7 +88,8 @@ fn digits(data_type: &DataType) -> Option<(u8, u8)> {
 }
 
 /// The type told, or a wider one that holds the values seen as well, be they of such objects or of JSON. `None` when none does.
-pub(super) fn held(told: &DataType, shape: &Shape) -> Option<DataType> {
+pub(super) fn held(told: &DataType, shape: &Shape, nulls: Nulls) -> Option<DataType> {
+    let held = |told: &DataType, shape: &Shape| held(told, shape, nulls);
     let Shape { bools, numbers, texts, lists, objects, .. } = shape;
     let kinds = (*bools, numbers.is_some(), texts.is_some(), lists.is_some(), objects.is_some());
     let only =
@@ -111,28 +114,32 @@ pub(super) fn held(told: &DataType, shape: &Shape) -> Option<DataType> {
                 DataType::Decimal(..) => decimal(numbers),
                 _ => None,
             };
-            [exact, Some(propose::number(*numbers))]
+            [exact, Some(propose::number(*numbers)), Some(DataType::Float64)]
                 .into_iter()
                 .flatten()
                 .filter_map(|seen| common(told, &seen))
                 .find(|wider| fits(wider, numbers))
         }
-        DataType::Date | DataType::Timestamp(_) => {
-            let day = *told == DataType::Date;
-            let fits = texts.is_none_or(|texts| if day { texts.dates } else { texts.instants });
-            same(fits && only((false, false, true, false, false)))
+        DataType::Date => {
+            same(texts.is_none_or(|texts| texts.dates) && only((false, false, true, false, false)))
         }
-        DataType::Time(_) | DataType::String | DataType::Binary => {
-            same(only((false, false, true, false, false)))
+        DataType::Timestamp(unit) if only((false, false, true, false, false)) => {
+            texts.map_or(Some(*unit), |texts| texts.instants.unit(*unit)).map(DataType::Timestamp)
         }
+        DataType::Time(unit) if only((false, false, true, false, false)) => {
+            texts.map_or(Some(*unit), |texts| texts.times.unit(*unit)).map(DataType::Time)
+        }
+        DataType::Timestamp(_) | DataType::Time(_) => None,
+        DataType::String | DataType::Binary => same(only((false, false, true, false, false))),
         DataType::Json => Some(DataType::Json),
         DataType::List(item) => match lists {
             _ if !only((false, false, false, true, false)) => None,
             Some(seen) => Some(DataType::List(Box::new(held(item, seen)?))),
             None => Some(told.clone()),
         },
+        // Those of Parquet are read as lists of pairs.
         DataType::Map(values) => match objects {
-            _ if !only((false, false, false, false, true)) => None,
+            _ if *bools || numbers.is_some() || texts.is_some() => None,
             Some(seen) => {
                 let shapes = seen.members.iter().map(|(_, shape)| shape).chain(&seen.map);
                 let held = shapes.into_iter().try_fold((**values).clone(), |told, seen| held(&told, seen))?;
@@ -142,13 +149,17 @@ pub(super) fn held(told: &DataType, shape: &Shape) -> Option<DataType> {
         },
         DataType::Struct(members) => match objects {
             _ if !only((false, false, false, false, true)) => None,
-            Some(seen) => held_members(members, seen).map(DataType::Struct),
+            Some(seen) => held_members(members, seen, nulls).map(DataType::Struct),
             None => Some(told.clone()),
         },
     }
 }
 
-fn held_members(members: &[(String, DataType)], seen: &Objects) -> Option<Vec<(String, DataType)>> {
+fn held_members(
+    members: &[(String, DataType)],
+    seen: &Objects,
+    nulls: Nulls,
+) -> Option<Vec<(String, DataType)>> {
     // Keys that are data fill no members.
     if seen.map.is_some() {
         return None;
@@ -156,10 +167,11 @@ fn held_members(members: &[(String, DataType)], seen: &Objects) -> Option<Vec<(S
     let mut all = members.to_vec();
     for (key, shape) in &seen.members {
         match all.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(key)) {
-            Some((known, data_type)) if known == key => *data_type = held(data_type, shape)?,
+            Some((known, data_type)) if known == key => *data_type = held(data_type, shape, nulls)?,
             Some(_) => return None,
+            None if nulls == Nulls::LeftOut && !shape.says_something() => {}
             None if key.is_empty() => return None,
-            None => all.push((key.clone(), propose::data_type(shape, 1, Nulls::Kept))),
+            None => all.push((key.clone(), propose::data_type(shape, 1, nulls))),
         }
     }
     Some(all)

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
 use arrow_array::types::Int64Type;
 use arrow_array::{
-    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, NullArray, StringArray,
-    StructArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
+    ArrayRef, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, ListArray, StringArray,
+    StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray, UInt64Array,
 };
-use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field};
+use arrow_schema::Field;
 use landfall_parquet::Inference;
 
 use crate::kit::{contract, merge, spec};
@@ -48,8 +49,13 @@ fn the_type_of_one_object_gives_way_to_what_holds_the_others_too() {
     let list =
         |values: Vec<Option<i64>>| of(ListArray::from_iter_primitive::<Int64Type, _, _>([Some(values)]));
     let struct_of = |name: &str, array: ArrayRef| of(structs(vec![(name, array)]));
-    let nothing = Arc::new(Field::new("item", DataType::Null, true));
-    let nulls = ListArray::new(nothing, OffsetBuffer::from_lengths([2]), Arc::new(NullArray::new(2)), None);
+    let maps = || {
+        let mut builder = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+        builder.keys().append_value("k");
+        builder.values().append_value(1);
+        builder.append(true).unwrap();
+        of(builder.finish())
+    };
     for (inputs, wanted) in [
         ([ints(), of(Float64Array::from(vec![0.5]))], "float64"),
         ([ints(), json("1.5")], "float64"),
@@ -68,7 +74,17 @@ fn the_type_of_one_object_gives_way_to_what_holds_the_others_too() {
         ),
         ([of(Date32Array::from(vec![1])), json("\"2026-05-19\"")], "date"),
         ([list(vec![Some(1)]), json("[1.5]")], "list<float64>"),
-        ([list(vec![Some(1)]), of(nulls)], "list<int64>"),
+        ([maps(), json("{\"k\":2}")], "map<string, int64>"),
+        ([maps(), maps()], "map<string, int64>"),
+        (
+            [
+                of(TimestampMillisecondArray::from(vec![1]).with_timezone("UTC")),
+                json("\"2026-05-19T10:00:00.123456Z\""),
+            ],
+            "timestamp(us, UTC)",
+        ),
+        ([of(Float32Array::from(vec![0.5])), ints()], "float32"),
+        ([of(Float32Array::from(vec![0.5])), of(Int64Array::from(vec![16_777_217]))], "float64"),
         (
             [
                 struct_of("x", Arc::new(Int64Array::from(vec![1]))),
@@ -112,6 +128,7 @@ fn what_no_type_holds_is_told() {
         [of(Int64Array::from(vec![(1 << 53) + 1])), json("1e-30")],
         [of(Float64Array::from(vec![f64::NAN])), json("1")],
         [nanos, json("null")],
+        [of(Time64MicrosecondArray::from(vec![1])), json("\"foo\"")],
         [of(TimestampMicrosecondArray::from(vec![1])), text.clone()],
     ] {
         let [one, other] = &inputs;

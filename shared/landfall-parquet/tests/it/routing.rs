@@ -213,10 +213,8 @@ fn more_partitions_than_open_files_lose_nothing() {
     assert_eq!(run, merge(&spec, &inputs));
 }
 
-#[test]
-fn row_groups_end_where_the_dictionaries_of_open_ones_would_take_too_much() {
-    // Of files with so many columns of numbers only half the partitions can have an open row group.
-    let partitions = i64::try_from(limits::OPEN_FILES).unwrap();
+/// A spec of so many columns of numbers that only half the partitions can have an open row group.
+fn many_numbers() -> MergeSpec {
     let numbers =
         limits::OPEN_DICTIONARY_BYTES / limits::NUMBER_DICTIONARY_BYTES / (limits::OPEN_FILES as u64 / 2);
     let names: Vec<String> = (1..numbers).map(|n| format!("n{n}")).collect();
@@ -225,23 +223,43 @@ fn row_groups_end_where_the_dictionaries_of_open_ones_would_take_too_much() {
     let mut spec = routed(&columns, vec![level("p", "v", PartitionTransform::Identity)]);
     spec.config.layout.target_bytes = 1024 * 1024;
     spec.config.layout.row_group_bytes = 1024 * 1024;
-    // The rows of each input are written when it ends, those of each partition at once.
-    let rows = partitions * 100;
+    spec
+}
+
+/// Merges so many inputs, whose rows are written when each ends, those of each of 64 partitions at once: the row groups of
+/// each file.
+fn groups(inputs: i64, rows_each: i64) -> Vec<usize> {
+    let spec = many_numbers();
+    let partitions = i64::try_from(limits::OPEN_FILES).unwrap();
     let record = |n: i64| format!("{{\"v\":{},\"n7\":{n}}}", n % partitions);
-    let texts = [lines(0..rows / 2, record), lines(rows / 2..rows, record)];
-    let inputs = [texts[0].as_bytes(), texts[1].as_bytes()];
+    let rows = partitions * rows_each;
+    let texts: Vec<String> =
+        (0..inputs).map(|input| lines(input * rows..(input + 1) * rows, record)).collect();
+    let inputs: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
     let run = merge(&spec, &inputs);
-    assert_eq!(run.files.len(), usize::try_from(partitions).unwrap(), "no file ends for it");
+    let mut found: Vec<i64> = run.rows().iter().map(|row| row["n7"].as_i64().unwrap()).collect();
+    found.sort_unstable();
+    assert_eq!(found, (0..rows * i64::try_from(inputs.len()).unwrap()).collect::<Vec<_>>());
+    assert_eq!(run, merge(&spec, &inputs));
     let groups = |bytes: &[u8]| {
         let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes::Bytes::copy_from_slice(bytes));
         metadata.unwrap().num_row_groups()
     };
-    let groups: Vec<usize> = run.files.iter().map(|file| groups(&file.bytes)).collect();
+    run.files.iter().map(|file| groups(&file.bytes)).collect()
+}
+
+#[test]
+fn row_groups_end_where_the_dictionaries_of_open_ones_would_take_too_much() {
+    let groups = groups(2, 40);
+    assert_eq!(groups.len(), limits::OPEN_FILES, "no file ends for it");
     assert!(groups.iter().all(|groups| *groups > 1), "{groups:?}");
-    let mut found: Vec<i64> = run.rows().iter().map(|row| row["n7"].as_i64().unwrap()).collect();
-    found.sort_unstable();
-    assert_eq!(found, (0..rows).collect::<Vec<_>>());
-    assert_eq!(run, merge(&spec, &inputs));
+}
+
+#[test]
+fn a_file_of_many_short_row_groups_ends() {
+    let most = limits::SHORT_GROUPS as usize;
+    let groups = groups(i64::from(limits::SHORT_GROUPS) + 2, 20);
+    assert!(groups.len() > limits::OPEN_FILES && groups.iter().all(|groups| *groups <= most), "{groups:?}");
 }
 
 /// A row for each of some partitions.
