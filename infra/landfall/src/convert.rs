@@ -72,10 +72,10 @@ pub(crate) fn command(screen: &Screen, arguments: &arguments::Convert) -> Result
         let line = why.position.as_ref().map(|position| format!(":{}", position.line)).unwrap_or_default();
         screen.line(format_args!("  set aside: {file}{line}: {}: {}", why.reason.as_str(), why.detail));
     }
-    if summary.rejected > 0 && delivery.contract.on_violation == ViolationPolicy::Evolve {
-        screen.line(format_args!("  a contract evolves where it is delivered: here it stays as it is"));
-    }
     if summary.rejected > 0 {
+        if delivery.contract.on_violation == ViolationPolicy::Evolve {
+            screen.line(format_args!("  a contract evolves where it is delivered: here it stays as it is"));
+        }
         let path = arguments.output.join(REJECTED);
         screen.line(format_args!("  {} rejected rows in {}", grouped(summary.rejected), path.display()));
     }

@@ -75,7 +75,12 @@ impl Tracking {
 impl Contract {
     /// All columns of the files: those of the contract, then [`RESCUED`] and those of [`Tracking`], where it asks for them.
     pub fn file_columns(&self) -> Vec<Column> {
-        let mut columns = self.columns.clone();
+        [self.columns.clone(), self.own_columns()].concat()
+    }
+
+    /// The columns that landfall adds to those of the contract.
+    pub fn own_columns(&self) -> Vec<Column> {
+        let mut columns = Vec::new();
         if self.on_violation == ViolationPolicy::Rescue {
             columns.push(Column {
                 description: Some("What the other columns could not hold, by member".to_owned()),

@@ -33,36 +33,44 @@ impl DataType {
     /// other's. `None` when no widening does.
     #[must_use]
     pub fn widened(&self, other: &Self) -> Option<Self> {
-        Some(match (self, other) {
-            (Self::Int(bits), Self::Int(more)) => Self::Int(*bits.max(more)),
-            (Self::UInt(bits), Self::UInt(more)) => Self::UInt(*bits.max(more)),
-            (Self::Float32, Self::Float64) | (Self::Float64, Self::Float32) => Self::Float64,
-            (Self::Decimal(digits, scale), Self::Decimal(more, same)) if scale == same => {
-                Self::Decimal(*digits.max(more), *scale)
-            }
-            (Self::List(item), Self::List(other)) => Self::List(Box::new(item.widened(other)?)),
-            (Self::Map(values), Self::Map(others)) => Self::Map(Box::new(values.widened(others)?)),
-            (Self::Struct(members), Self::Struct(others)) => Self::Struct(widened_members(members, others)?),
-            (this, other) if this == other => this.clone(),
-            _ => return None,
+        self.merged(other, &|one, other| {
+            Some(match (one, other) {
+                (Self::Int(bits), Self::Int(more)) => Self::Int(*bits.max(more)),
+                (Self::UInt(bits), Self::UInt(more)) => Self::UInt(*bits.max(more)),
+                (Self::Float32, Self::Float64) | (Self::Float64, Self::Float32) => Self::Float64,
+                (Self::Decimal(digits, scale), Self::Decimal(more, same)) if scale == same => {
+                    Self::Decimal(*digits.max(more), *scale)
+                }
+                (one, other) if one == other => one.clone(),
+                _ => return None,
+            })
         })
     }
-}
 
-fn widened_members(
-    members: &[(String, DataType)],
-    others: &[(String, DataType)],
-) -> Option<Vec<(String, DataType)>> {
-    let mut widened = members.to_vec();
-    for (name, other) in others {
-        // Readers fold case: a member that differs in case alone cannot stand beside the other.
-        match widened.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            Some((known, data_type)) if known == name => *data_type = data_type.widened(other)?,
-            Some(_) => return None,
-            None => widened.push((name.clone(), other.clone())),
-        }
+    /// The type that holds the values of both by a rule for single values: lists and maps of what holds their items, structs with
+    /// the members of both. `None` when there is none.
+    #[must_use]
+    pub fn merged(&self, other: &Self, single: &impl Fn(&Self, &Self) -> Option<Self>) -> Option<Self> {
+        Some(match (self, other) {
+            (Self::List(item), Self::List(other)) => Self::List(Box::new(item.merged(other, single)?)),
+            (Self::Map(values), Self::Map(others)) => Self::Map(Box::new(values.merged(others, single)?)),
+            (Self::Struct(members), Self::Struct(others)) => {
+                let mut merged = members.clone();
+                for (name, other) in others {
+                    // Readers fold case: a member that differs in case alone cannot stand beside the other.
+                    match merged.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                        Some((known, data_type)) if known == name => {
+                            *data_type = data_type.merged(other, single)?;
+                        }
+                        Some(_) => return None,
+                        None => merged.push((name.clone(), other.clone())),
+                    }
+                }
+                Self::Struct(merged)
+            }
+            (one, other) => return single(one, other),
+        })
     }
-    Some(widened)
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl CompiledContract {
         Ok(Self {
             columns,
             schema: Arc::new(arrow_schema(&contract.file_columns())),
-            given: contract.file_columns().split_off(contract.columns.len()),
+            given: contract.own_columns(),
             version: contract.version,
             on_violation: contract.on_violation,
             unknown_fields: contract.unknown_fields,

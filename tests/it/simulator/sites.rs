@@ -82,13 +82,8 @@ fn state(key: &str) -> &'static str {
         ("log", _, Some("floor"), _) => "floor",
         ("log", _, Some("identities"), _) => "identities",
         ("log", _, Some("pins"), _) => "pin",
-        ("log", _, Some("contracts"), Some(name)) => {
-            if name.is_empty() {
-                "contracts"
-            } else {
-                "contract"
-            }
-        }
+        ("log", _, Some("contracts"), Some("")) => "contracts",
+        ("log", _, Some("contracts"), Some(_)) => "contract",
         ("log", _, Some(_), Some(name)) => record(name),
         ("log", ..) => "log",
         _ => "unknown state",

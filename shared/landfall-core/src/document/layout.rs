@@ -233,9 +233,7 @@ fn names_are_unique(levels: &[Field<'_, String>], columns: &[KnownColumn], dropp
 
 /// Nor is it the name of a column that landfall adds: readers of Hive paths would see the level's value in its place.
 fn names_are_not_ours(levels: &[Field<'_, String>], contract: Option<&Contract>) {
-    let Some(contract) = contract else { return };
-    let all = contract.file_columns();
-    let ours = all.get(contract.columns.len()..).unwrap_or_default();
+    let ours = contract.map(Contract::own_columns).unwrap_or_default();
     for name in levels {
         let Some(text) = name.get() else { continue };
         if let Some(column) = ours.iter().find(|column| column.name.eq_ignore_ascii_case(text)) {

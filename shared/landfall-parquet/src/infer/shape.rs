@@ -91,6 +91,16 @@ impl Reach {
     }
 }
 
+/// The kinds of value in JSON, but for null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    Number,
+    Text,
+    List,
+    Object,
+}
+
 /// What of all texts at one place holds, the finest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fineness {
@@ -145,8 +155,9 @@ pub(super) struct Objects {
     pub(super) map: Option<Shape>,
     /// Whether these are the records themselves, whose first keys stay members: there is no map to be made of a record.
     of_records: bool,
-    /// What the keys of records beyond those are like, and how often there were such: too long, or too many.
+    /// Takes the values of keys of records beyond those: nobody asks what they are like.
     rest: Option<Box<Shape>>,
+    /// How often there were such keys: too long, or too many.
     pub(super) too_long: u64,
     pub(super) too_many: u64,
 }
@@ -164,6 +175,19 @@ impl Shape {
     /// Whether a value of it is other than null, or a type is told: null says of a member what its absence says.
     pub(super) fn says_something(&self) -> bool {
         self.values > self.nulls || self.typed.told().is_some()
+    }
+
+    /// The kinds of value seen.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        [
+            (self.bools, Kind::Bool),
+            (self.numbers.is_some(), Kind::Number),
+            (self.texts.is_some(), Kind::Text),
+            (self.lists.is_some(), Kind::List),
+            (self.objects.is_some(), Kind::Object),
+        ]
+        .into_iter()
+        .filter_map(|(seen, kind)| seen.then_some(kind))
     }
 
     /// How many objects were seen.
@@ -306,17 +330,16 @@ impl Objects {
     pub(super) fn member(&mut self, key: String, places: &mut Places) -> &mut Shape {
         if self.map.is_none() && !self.places.contains_key(&key) {
             let (long, many) = (key.len() > LONGEST_KEY, self.members.len() >= MOST_MEMBERS);
-            if self.of_records && (long || many) {
+            if !self.of_records {
+                if long || many || places.0 == 0 {
+                    self.map = Some(self.joined_members(places));
+                    (self.members, self.places) = (Vec::new(), HashMap::new());
+                }
+                places.0 = places.0.saturating_sub(1);
+            } else if long || many {
                 let count = if long { &mut self.too_long } else { &mut self.too_many };
                 *count += 1;
                 return self.rest.get_or_insert_default();
-            }
-            if !self.of_records && (long || many || places.0 == 0) {
-                self.map = Some(self.joined_members(places));
-                (self.members, self.places) = (Vec::new(), HashMap::new());
-            }
-            if !self.of_records {
-                places.0 = places.0.saturating_sub(1);
             }
         }
         if self.map.is_some() {
@@ -348,8 +371,6 @@ impl Objects {
         for (key, shape) in other.members {
             self.member(key, places).join(shape, places);
         }
-        // That there were more is all that is asked of them.
-        self.rest = self.rest.take().or(other.rest);
         self.too_long += other.too_long;
         self.too_many += other.too_many;
         if let Some(seen) = other.map {

@@ -3,7 +3,7 @@
 use landfall_core::data_type::{DataType, MOST_DIGITS, TimeUnit};
 
 use super::propose::{self, Nulls};
-use super::shape::{Numbers, Objects, Shape};
+use super::shape::{Kind, Numbers, Objects, Shape};
 
 /// What objects that carry types say of one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,11 +40,13 @@ impl Typed {
 
 /// The narrowest type whose column takes the values of columns of both types, as `inbound::convert` takes them.
 fn common(one: &DataType, other: &DataType) -> Option<DataType> {
-    use DataType::{Decimal, Float32, Float64, Int, List, Map, Struct, Time, Timestamp, UInt};
+    one.merged(other, &|one, other| one.widened(other).or_else(|| converted(one, other)))
+}
+
+/// The same of single values that no widening joins.
+fn converted(one: &DataType, other: &DataType) -> Option<DataType> {
+    use DataType::{Decimal, Float32, Float64, Int, Time, Timestamp, UInt};
     Some(match (one, other) {
-        (one, other) if one == other => one.clone(),
-        (Int(bits), Int(more)) => Int(*bits.max(more)),
-        (UInt(bits), UInt(more)) => UInt(*bits.max(more)),
         (Int(_) | UInt(_) | Decimal(..), Int(_) | UInt(_) | Decimal(..)) => {
             let ((whole, scale), (more, finer)) = (digits(one)?, digits(other)?);
             let scale = scale.max(finer);
@@ -52,27 +54,10 @@ fn common(one: &DataType, other: &DataType) -> Option<DataType> {
             return (precision <= MOST_DIGITS).then_some(Decimal(precision, scale));
         }
         // Whether it holds them all is seen by their values.
-        (Float32, Int(_) | UInt(_) | Decimal(..)) | (Int(_) | UInt(_) | Decimal(..), Float32) => Float32,
-        (
-            Float32 | Float64 | Int(_) | UInt(_) | Decimal(..),
-            Float32 | Float64 | Int(_) | UInt(_) | Decimal(..),
-        ) => Float64,
+        (float @ (Float32 | Float64), Int(_) | UInt(_) | Decimal(..))
+        | (Int(_) | UInt(_) | Decimal(..), float @ (Float32 | Float64)) => float.clone(),
         (Timestamp(_), Timestamp(_)) => Timestamp(TimeUnit::Micros),
         (Time(_), Time(_)) => Time(TimeUnit::Micros),
-        (List(item), List(other)) => List(Box::new(common(item, other)?)),
-        (Map(values), Map(others)) => Map(Box::new(common(values, others)?)),
-        (Struct(members), Struct(others)) => {
-            let mut all = members.clone();
-            for (name, other) in others {
-                // Readers fold case: a member that differs in case alone cannot stand beside the other.
-                match all.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                    Some((known, data_type)) if known == name => *data_type = common(data_type, other)?,
-                    Some(_) => return None,
-                    None => all.push((name.clone(), other.clone())),
-                }
-            }
-            Struct(all)
-        }
         _ => return None,
     })
 }
@@ -90,69 +75,73 @@ fn digits(data_type: &DataType) -> Option<(u8, u8)> {
 /// The type told, or a wider one that holds the values seen as well, be they of such objects or of JSON. `None` when none does.
 pub(super) fn held(told: &DataType, shape: &Shape, nulls: Nulls) -> Option<DataType> {
     let held = |told: &DataType, shape: &Shape| held(told, shape, nulls);
-    let Shape { bools, numbers, texts, lists, objects, .. } = shape;
-    let kinds = (*bools, numbers.is_some(), texts.is_some(), lists.is_some(), objects.is_some());
-    let only =
-        |kind: (bool, bool, bool, bool, bool)| kinds == kind || kinds == (false, false, false, false, false);
-    let same = |holds: bool| holds.then(|| told.clone());
-    match told {
-        DataType::Bool => same(only((true, false, false, false, false))),
+    let Shape { numbers, texts, lists, objects, .. } = shape;
+    if !shape.kinds().all(|kind| is_of(kind, told)) {
+        return None;
+    }
+    Some(match told {
         DataType::Int(_)
         | DataType::UInt(_)
         | DataType::Float32
         | DataType::Float64
-        | DataType::Decimal(..) => {
-            let Some(numbers) = numbers else { return same(only((false, true, false, false, false))) };
-            if !only((false, true, false, false, false)) {
-                return None;
-            }
-            if fits(told, numbers) {
-                return Some(told.clone());
-            }
-            // Whoever has decimals is not given floats, as long as decimals hold it.
-            let exact = match told {
-                DataType::Decimal(..) => decimal(numbers),
-                _ => None,
-            };
-            [exact, Some(propose::number(*numbers)), Some(DataType::Float64)]
-                .into_iter()
-                .flatten()
-                .filter_map(|seen| common(told, &seen))
-                .find(|wider| fits(wider, numbers))
+        | DataType::Decimal(..) => match numbers {
+            Some(numbers) => held_numbers(told, numbers)?,
+            None => told.clone(),
+        },
+        DataType::Date if texts.is_some_and(|texts| !texts.dates) => return None,
+        DataType::Timestamp(unit) => DataType::Timestamp(match texts {
+            Some(texts) => texts.instants.unit(*unit)?,
+            None => *unit,
+        }),
+        DataType::Time(unit) => DataType::Time(match texts {
+            Some(texts) => texts.times.unit(*unit)?,
+            None => *unit,
+        }),
+        DataType::Bool | DataType::Date | DataType::String | DataType::Binary | DataType::Json => {
+            told.clone()
         }
-        DataType::Date => {
-            same(texts.is_none_or(|texts| texts.dates) && only((false, false, true, false, false)))
-        }
-        DataType::Timestamp(unit) if only((false, false, true, false, false)) => {
-            texts.map_or(Some(*unit), |texts| texts.instants.unit(*unit)).map(DataType::Timestamp)
-        }
-        DataType::Time(unit) if only((false, false, true, false, false)) => {
-            texts.map_or(Some(*unit), |texts| texts.times.unit(*unit)).map(DataType::Time)
-        }
-        DataType::Timestamp(_) | DataType::Time(_) => None,
-        DataType::String | DataType::Binary => same(only((false, false, true, false, false))),
-        DataType::Json => Some(DataType::Json),
         DataType::List(item) => match lists {
-            _ if !only((false, false, false, true, false)) => None,
-            Some(seen) => Some(DataType::List(Box::new(held(item, seen)?))),
-            None => Some(told.clone()),
+            Some(seen) => DataType::List(Box::new(held(item, seen)?)),
+            None => told.clone(),
         },
-        // Those of Parquet are read as lists of pairs.
-        DataType::Map(values) => match objects {
-            _ if *bools || numbers.is_some() || texts.is_some() => None,
-            Some(seen) => {
-                let shapes = seen.members.iter().map(|(_, shape)| shape).chain(&seen.map);
-                let held = shapes.into_iter().try_fold((**values).clone(), |told, seen| held(&told, seen))?;
-                Some(DataType::Map(Box::new(held)))
-            }
-            None => Some(told.clone()),
-        },
+        DataType::Map(values) => {
+            let seen =
+                objects.iter().flat_map(|seen| seen.members.iter().map(|(_, shape)| shape).chain(&seen.map));
+            let values = seen.into_iter().try_fold((**values).clone(), |told, seen| held(&told, seen))?;
+            DataType::Map(Box::new(values))
+        }
         DataType::Struct(members) => match objects {
-            _ if !only((false, false, false, false, true)) => None,
-            Some(seen) => held_members(members, seen, nulls).map(DataType::Struct),
-            None => Some(told.clone()),
+            Some(seen) => DataType::Struct(held_members(members, seen, nulls)?),
+            None => told.clone(),
         },
+    })
+}
+
+/// Whether a type has values that JSON writes so, or that are read so from Parquet: its maps are lists of pairs.
+fn is_of(kind: Kind, data_type: &DataType) -> bool {
+    use DataType::{Binary, Bool, Date, Json, List, Map, String, Struct, Time, Timestamp};
+    match data_type {
+        Json => true,
+        Bool => kind == Kind::Bool,
+        Date | Time(_) | Timestamp(_) | String | Binary => kind == Kind::Text,
+        List(_) => kind == Kind::List,
+        Map(_) => matches!(kind, Kind::List | Kind::Object),
+        Struct(_) => kind == Kind::Object,
+        _ => kind == Kind::Number,
     }
+}
+
+fn held_numbers(told: &DataType, numbers: &Numbers) -> Option<DataType> {
+    if fits(told, numbers) {
+        return Some(told.clone());
+    }
+    // Whoever has decimals is not given floats, as long as decimals hold it.
+    let exact = if matches!(told, DataType::Decimal(..)) { decimal(numbers) } else { None };
+    [exact, Some(propose::number(*numbers)), Some(DataType::Float64)]
+        .into_iter()
+        .flatten()
+        .filter_map(|seen| common(told, &seen))
+        .find(|wider| fits(wider, numbers))
 }
 
 fn held_members(

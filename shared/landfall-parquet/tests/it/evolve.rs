@@ -13,7 +13,7 @@ use landfall_parquet::{Inference, MergeError, MergeSpec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::kit::{Run, column, contract, merge, merge_slices, spec};
+use crate::kit::{Run, column, contract, infer, merge, merge_slices, spec};
 use crate::parquet::file;
 
 fn evolving(columns: &[(&str, &str)]) -> Contract {
@@ -21,16 +21,6 @@ fn evolving(columns: &[(&str, &str)]) -> Contract {
         on_violation: ViolationPolicy::Evolve,
         ..contract(columns.iter().map(|(name, data_type)| column(name, data_type)).collect())
     }
-}
-
-fn infer(inputs: &[&[u8]]) -> Inference {
-    let mut inference = Inference::new();
-    for input in inputs {
-        inference.begin_input();
-        input.chunks(5).for_each(|chunk| inference.push(chunk));
-        inference.end_input();
-    }
-    inference
 }
 
 fn evolve(contract: &Contract, inputs: &[&[u8]]) -> Vec<Change> {

@@ -10,13 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::kit::{contract, gzip, merge_text};
 
 fn infer(files: &[String]) -> Inference {
-    let mut inference = Inference::new();
-    for file in files {
-        inference.begin_input();
-        file.as_bytes().chunks(7).for_each(|chunk| inference.push(chunk));
-        inference.end_input();
-    }
-    inference
+    let files: Vec<&[u8]> = files.iter().map(String::as_bytes).collect();
+    crate::kit::infer(&files)
 }
 
 /// Name, member and type of each column.

@@ -10,9 +10,8 @@ use arrow_array::{
     TimestampNanosecondArray, UInt64Array,
 };
 use arrow_schema::Field;
-use landfall_parquet::Inference;
 
-use crate::kit::{contract, merge, spec};
+use crate::kit::{contract, infer, merge, spec};
 use crate::parquet::file;
 
 fn of(array: impl arrow_array::Array + 'static) -> Vec<u8> {
@@ -21,16 +20,6 @@ fn of(array: impl arrow_array::Array + 'static) -> Vec<u8> {
 
 fn json(value: &str) -> Vec<u8> {
     format!("{{\"a\":{value}}}\n").into_bytes()
-}
-
-fn infer(inputs: &[&[u8]]) -> Inference {
-    let mut inference = Inference::new();
-    for input in inputs {
-        inference.begin_input();
-        inference.push(input);
-        inference.end_input();
-    }
-    inference
 }
 
 fn structs(members: Vec<(&str, ArrayRef)>) -> StructArray {

@@ -15,8 +15,8 @@ use landfall_core::contract::{Column, Contract, DuplicateKeys, UnknownFields, Vi
 use landfall_core::delivery::PinnedConfig;
 use landfall_core::layout::{Layout, PartitionLevel, PartitionSource, PartitionTransform};
 use landfall_parquet::{
-    FinishedFile, Flow, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OutputEvent, RejectedRow,
-    Unpacker,
+    FinishedFile, Flow, Inference, InputInfo, InputVerdict, Merge, MergeError, MergeSpec, OutputEvent,
+    RejectedRow, Unpacker,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value, json};
@@ -347,4 +347,15 @@ pub(crate) fn cell(array: &dyn Array, row: usize) -> Value {
         }
         other => panic!("no engine type gives {other}"),
     }
+}
+
+/// What is known of these inputs, given in small pieces.
+pub(crate) fn infer(inputs: &[&[u8]]) -> Inference {
+    let mut inference = Inference::new();
+    for input in inputs {
+        inference.begin_input();
+        input.chunks(5).for_each(|chunk| inference.push(chunk));
+        inference.end_input();
+    }
+    inference
 }
