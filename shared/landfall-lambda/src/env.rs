@@ -49,7 +49,7 @@ variables! {
     REGION = "AWS_REGION", EVERY,
         "The region of the stack; set by Lambda.";
     LOG_FILTER = "RUST_LOG", EVERY,
-        "What is logged, in the form of tracing's EnvFilter; `info` when it is not set.";
+        "What is logged, in the form of tracing's EnvFilter; `info` when it is not set. Deployed builds have nothing below `debug`.";
     INTAKE_QUEUE_URL = "LANDFALL_INTAKE_QUEUE_URL", &["compactor"],
         "The queue of S3 events and the schedule.";
     PLAN_QUEUE_URL = "LANDFALL_PLAN_QUEUE_URL", EVERY,

@@ -120,6 +120,7 @@ fn every_member_is_known_here() {
         "landfall-embedded",
         "hostile-data",
         "sample-records",
+        "brotli",
     ];
     for package in metadata().packages {
         let name = package.name.as_str();
@@ -241,6 +242,18 @@ fn there_is_one_arrow() {
         let entry = format!("name = \"{name}\"");
         assert_eq!(lock.lines().filter(|line| *line == entry).count(), 1, "versions of {name} in Cargo.lock");
     }
+}
+
+/// An update of `parquet` that asks for another version of it would bring the encoder back, with a warning that few read.
+#[test]
+fn the_brotli_that_is_linked_is_our_own() {
+    let lock: toml::Table = read("Cargo.lock").parse().unwrap();
+    let packages = lock.get("package").and_then(toml::Value::as_array).unwrap();
+    let named =
+        packages.iter().filter(|package| package.get("name").and_then(toml::Value::as_str) == Some("brotli"));
+    let sources: Vec<Option<&toml::Value>> = named.map(|package| package.get("source")).collect();
+    assert_eq!(sources, [None], "where brotli is from");
+    assert!(linked("compactor").contains("brotli"), "parquet uses it");
 }
 
 #[test]

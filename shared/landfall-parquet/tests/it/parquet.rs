@@ -187,3 +187,14 @@ fn pages_that_are_not_compressed_are_read_whatever_the_codec() {
         }
     }
 }
+
+/// What our own encoder of Brotli writes is stored only: this object is of another writer (PyArrow 26, level 9, one page).
+#[test]
+fn pages_that_brotli_compressed_are_read() {
+    let object = include_bytes!("../fixtures/brotli.parquet");
+    let run = merge(&spec(contract(vec![kit::column("v", "string")])), &[object]);
+    let words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+    let text = |row: usize| format!("{} and {}, number {row}", words[row % 10], words[(row * 7 + 3) % 10]);
+    let expected: Vec<Value> = (0..300).map(|row| serde_json::json!({ "v": text(row) })).collect();
+    assert_eq!(run.rows(), expected);
+}
