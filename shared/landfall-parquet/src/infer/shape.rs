@@ -101,7 +101,7 @@ pub(super) enum Kind {
     Object,
 }
 
-/// What of all texts at one place holds, the finest last.
+/// The coarsest unit that holds every text of one place as a time, the coarser first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fineness {
     /// Every one is a time that milliseconds hold.
