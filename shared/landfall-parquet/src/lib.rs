@@ -41,6 +41,7 @@ mod lines;
 mod merge;
 mod number;
 mod output;
+mod plain;
 mod read;
 mod records;
 pub mod recount;

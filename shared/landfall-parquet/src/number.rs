@@ -46,6 +46,13 @@ fn magnitude(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit & 15)))
 }
 
+/// Whether an integer has at most `bits` bits.
+#[inline]
+pub(crate) fn fits(value: i64, bits: u8) -> bool {
+    let unused = 64_u32.saturating_sub(u32::from(bits));
+    (value << unused) >> unused == value
+}
+
 /// An integer literal of at most `bits` bits.
 #[inline]
 pub(crate) fn signed(literal: &[u8], bits: u8) -> Result<i64, Refusal> {
@@ -53,8 +60,7 @@ pub(crate) fn signed(literal: &[u8], bits: u8) -> Result<i64, Refusal> {
         Some(digits) => magnitude(digits).and_then(|value| 0_i64.checked_sub_unsigned(value)),
         None => magnitude(literal).and_then(|value| i64::try_from(value).ok()),
     };
-    let unused = 64_u32.saturating_sub(u32::from(bits));
-    value.filter(|value| (*value << unused) >> unused == *value).ok_or(TOO_LARGE)
+    value.filter(|value| fits(*value, bits)).ok_or(TOO_LARGE)
 }
 
 /// An unsigned integer literal of at most `bits` bits.

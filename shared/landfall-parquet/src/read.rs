@@ -12,9 +12,9 @@ use crate::given::Given;
 use crate::json::keys::skip_value;
 use crate::json::text::unescape;
 use crate::json::{Cursor, Keys, Text, blank_duplicates};
-use crate::number::{self, refused};
+use crate::number::refused;
 use crate::time;
-use crate::token::{integer_token, number_token, text_token, wrong_type};
+use crate::token::{self, text_token, wrong_type};
 
 /// Memory for unescaped texts that is kept from one line to the next.
 const KEPT_SCRATCH: usize = 1024 * 1024;
@@ -295,37 +295,23 @@ fn value(cursor: &mut Cursor<'_>, node: &mut Node, context: &mut Context) -> Che
             Ok(())
         }
         Node::Int { bits, values } => {
-            let (number, at) = integer_token(cursor, "an integer")?;
-            values.push(number::signed(number, *bits).map_err(|refusal| refused(refusal, at))?);
+            values.push(token::signed(cursor, *bits, "an integer")?);
             Ok(())
         }
         Node::UInt { bits, values } => {
-            let (number, at) = integer_token(cursor, "an integer")?;
-            values.push(number::unsigned(number, *bits).map_err(|refusal| refused(refusal, at))?);
+            values.push(token::unsigned(cursor, *bits, "an integer")?);
             Ok(())
         }
         Node::Float64(values) => {
-            let number = number_token(cursor)?;
-            let literal = cursor.slice(number.start, number.end);
-            let value =
-                number::float64(literal, number.integer).map_err(|refusal| refused(refusal, number.start))?;
-            values.push(value);
+            values.push(token::float64(cursor)?);
             Ok(())
         }
         Node::Float32(values) => {
-            let number = number_token(cursor)?;
-            let literal = cursor.slice(number.start, number.end);
-            let value =
-                number::float32(literal, number.integer).map_err(|refusal| refused(refusal, number.start))?;
-            values.push(value);
+            values.push(token::float32(cursor)?);
             Ok(())
         }
         Node::Decimal { precision, scale, values } => {
-            let number = number_token(cursor)?;
-            let literal = cursor.slice(number.start, number.end);
-            let value = number::decimal(literal, *precision, *scale)
-                .map_err(|refusal| refused(refusal, number.start))?;
-            values.push(value);
+            values.push(token::decimal(cursor, *precision, *scale)?);
             Ok(())
         }
         Node::Bool(values) => match cursor.peek() {
@@ -397,6 +383,11 @@ fn binary(cursor: &mut Cursor<'_>, texts: &mut Texts, context: &mut Context) -> 
     Ok(())
 }
 
+/// A number of epoch units.
+fn epoch(cursor: &mut Cursor<'_>) -> Checked<i64> {
+    token::signed(cursor, 64, "a whole number of epoch units")
+}
+
 fn date(
     cursor: &mut Cursor<'_>,
     format: TimeFormat,
@@ -409,10 +400,7 @@ fn date(
             let text = text_token(cursor, "a date as a string")?;
             time::date(plain(cursor, text, context))
         }
-        Some(per_second) => {
-            let (number, _) = integer_token(cursor, "a whole number of epoch units")?;
-            number::signed(number, 64).and_then(|value| time::date_from_epoch(value, per_second))
-        }
+        Some(per_second) => time::date_from_epoch(epoch(cursor)?, per_second),
     };
     values.push(days.map_err(|refusal| refused(refusal, at))?);
     Ok(())
@@ -431,10 +419,7 @@ fn timestamp(
             let text = text_token(cursor, "a time as a string")?;
             time::timestamp(plain(cursor, text, context), unit, format == TimeFormat::Iso)
         }
-        Some(per_second) => {
-            let (number, _) = integer_token(cursor, "a whole number of epoch units")?;
-            number::signed(number, 64).and_then(|value| time::timestamp_from_epoch(value, per_second, unit))
-        }
+        Some(per_second) => time::timestamp_from_epoch(epoch(cursor)?, per_second, unit),
     };
     values.push(instant.map_err(|refusal| refused(refusal, at))?);
     Ok(())

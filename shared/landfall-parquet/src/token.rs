@@ -1,7 +1,9 @@
-//! Tokens of the kind a column takes, or the fault that says what was found instead.
+//! Tokens of the kind a column takes, and the values of numbers; or the fault that says what was found instead.
 
 use crate::fault::{Checked, Fault, ViolationCode};
 use crate::json::{Cursor, Number, Text};
+use crate::number::{self, Refusal, refused};
+use crate::plain::Plain;
 
 /// What a column takes but did not find.
 #[cold]
@@ -15,8 +17,47 @@ pub(crate) fn text_token(cursor: &mut Cursor<'_>, wanted: &'static str) -> Check
     if cursor.peek() == Some(b'"') { cursor.string() } else { Err(wrong_type(cursor, wanted)) }
 }
 
+/// An integer of at most `bits` bits.
 #[inline]
-pub(crate) fn number_token(cursor: &mut Cursor<'_>) -> Checked<Number> {
+pub(crate) fn signed(cursor: &mut Cursor<'_>, bits: u8, wanted: &'static str) -> Checked<i64> {
+    // Most integers are read in one go.
+    if let Some((value, end)) = cursor.short_integer()
+        && number::fits(value, bits)
+    {
+        cursor.at = end;
+        return Ok(value);
+    }
+    let number = integer_token(cursor, wanted)?;
+    value(cursor, number, |plain| plain.signed(bits), |literal| number::signed(literal, bits))
+}
+
+/// An unsigned integer of at most `bits` bits.
+pub(crate) fn unsigned(cursor: &mut Cursor<'_>, bits: u8, wanted: &'static str) -> Checked<u64> {
+    let number = integer_token(cursor, wanted)?;
+    value(cursor, number, |plain| plain.unsigned(bits), |literal| number::unsigned(literal, bits))
+}
+
+/// The nearest `f64`.
+pub(crate) fn float64(cursor: &mut Cursor<'_>) -> Checked<f64> {
+    let number = number_token(cursor)?;
+    value(cursor, number, Plain::float64, |literal| number::float64(literal, number.integer))
+}
+
+/// The nearest `f32`.
+pub(crate) fn float32(cursor: &mut Cursor<'_>) -> Checked<f32> {
+    let number = number_token(cursor)?;
+    value(cursor, number, Plain::float32, |literal| number::float32(literal, number.integer))
+}
+
+/// A decimal, as so many units of ten to the power of minus `scale`.
+pub(crate) fn decimal(cursor: &mut Cursor<'_>, precision: u8, scale: u8) -> Checked<i128> {
+    let number = number_token(cursor)?;
+    let exact = |literal: &[u8]| number::decimal(literal, precision, scale);
+    value(cursor, number, |plain| plain.decimal(precision, scale), exact)
+}
+
+#[inline]
+fn number_token(cursor: &mut Cursor<'_>) -> Checked<Number> {
     match cursor.peek() {
         Some(b'-' | b'0'..=b'9') => cursor.number(),
         _ => Err(wrong_type(cursor, "a number")),
@@ -25,15 +66,31 @@ pub(crate) fn number_token(cursor: &mut Cursor<'_>) -> Checked<Number> {
 
 /// An integer literal: a fraction or an exponent is a number of another type, even when its value is whole.
 #[inline]
-pub(crate) fn integer_token<'a>(cursor: &mut Cursor<'a>, wanted: &'static str) -> Checked<(&'a [u8], usize)> {
-    let at = cursor.at;
+fn integer_token(cursor: &mut Cursor<'_>, wanted: &'static str) -> Checked<Number> {
     if !matches!(cursor.peek(), Some(b'-' | b'0'..=b'9')) {
         return Err(wrong_type(cursor, wanted));
     }
     let number = cursor.number()?;
     if !number.integer {
         let detail = "expected an integer, found a number with a fraction or an exponent";
-        return Err(Fault::new(ViolationCode::WrongType, at, detail));
+        return Err(Fault::new(ViolationCode::WrongType, number.start, detail));
     }
-    Ok((cursor.slice(number.start, number.end), at))
+    Ok(number)
+}
+
+/// The value of a number: `plain` of what was read with the token, where that holds; otherwise `exact` of the literal, which
+/// alone refuses.
+#[inline]
+fn value<T>(
+    cursor: &Cursor<'_>,
+    number: Number,
+    plain: impl FnOnce(Plain) -> Option<T>,
+    exact: impl FnOnce(&[u8]) -> Result<T, Refusal>,
+) -> Checked<T> {
+    match number.plain.and_then(plain) {
+        Some(value) => Ok(value),
+        None => {
+            exact(cursor.slice(number.start, number.end)).map_err(|refusal| refused(refusal, number.start))
+        }
+    }
 }

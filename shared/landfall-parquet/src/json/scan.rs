@@ -2,6 +2,7 @@
 
 use crate::fault::{Checked, Fault, ViolationCode};
 use crate::limits;
+use crate::plain::Plain;
 
 /// A place in a line, and how deep in it.
 #[derive(Debug)]
@@ -27,7 +28,12 @@ pub(crate) struct Number {
     pub(crate) end: usize,
     /// Neither fraction nor exponent is written.
     pub(crate) integer: bool,
+    /// What it says, if it has no exponent and few digits: most numbers are read in one go.
+    pub(crate) plain: Option<Plain>,
 }
+
+/// So many bytes of a number without an exponent cannot say more than 64 bits hold.
+const PLAIN_BYTES: usize = 19;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = ONES * 0x80;
@@ -38,11 +44,38 @@ fn equal(word: u64, byte: u8) -> u64 {
     difference.wrapping_sub(ONES) & !difference & HIGHS
 }
 
+/// The control characters of a word, as high bits; exact up to the first one.
+fn control(word: u64) -> u64 {
+    word.wrapping_sub(ONES * 0x20) & !word & HIGHS
+}
+
+/// Whether no byte is a control character. In words, as loops over bytes are not turned into wider ones where binaries are built
+/// small.
+fn is_printable(bytes: &[u8]) -> bool {
+    let (words, tail) = bytes.as_chunks::<8>();
+    let found = words.iter().fold(0, |found, word| found | control(u64::from_le_bytes(*word)));
+    found == 0 && tail.iter().all(|byte| *byte >= FIRST_PRINTABLE)
+}
+
 /// The bytes of a word that end or interrupt a string, as high bits; exact up to the first one.
 fn special(word: u64) -> u64 {
-    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-    control | equal(word, b'"') | equal(word, b'\\')
+    control(word) | equal(word, b'"') | equal(word, b'\\')
 }
+
+/// Whether a byte ends or interrupts a string.
+#[inline]
+fn is_special(byte: u8) -> bool {
+    byte < FIRST_PRINTABLE || byte == b'"' || byte == b'\\'
+}
+
+/// All bytes below are control characters (RFC 8259, section 7).
+const FIRST_PRINTABLE: u8 = 0x20;
+
+/// Texts up to this length, in bytes, are looked at in words.
+const SHORT_BYTES: usize = 32;
+
+/// Integers of so many digits are below 64 bits with their sign.
+const SHORT_DIGITS: usize = 18;
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
@@ -184,6 +217,24 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn skip_plain(&mut self) {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let Some((head, tail)) = rest.split_at_checked(SHORT_BYTES) else { return self.skip_words(rest) };
+        let begin = self.at;
+        self.skip_words(head);
+        if self.at - begin < SHORT_BYTES {
+            return;
+        }
+        // A long text: many bytes at once cost less than words, even if they are looked at again for control characters.
+        let text = tail.get(..memchr::memchr2(b'"', b'\\', tail).unwrap_or(tail.len())).unwrap_or_default();
+        if is_printable(text) {
+            self.at += text.len();
+        } else {
+            self.skip_words(text);
+        }
+    }
+
+    /// The same, a word at a time.
+    #[inline]
+    fn skip_words(&mut self, rest: &[u8]) {
         let (words, tail) = rest.as_chunks::<8>();
         for word in words {
             let found = special(u64::from_le_bytes(*word));
@@ -194,7 +245,7 @@ impl<'a> Cursor<'a> {
             self.at += 8;
         }
         for byte in tail {
-            if *byte < 0x20 || *byte == b'"' || *byte == b'\\' {
+            if is_special(*byte) {
                 return;
             }
             self.at += 1;
@@ -241,43 +292,70 @@ impl<'a> Cursor<'a> {
         Ok(value)
     }
 
+    /// Takes digits and appends them to `number`, which wraps around; how many there were.
     #[inline]
-    fn digits(&mut self) -> bool {
+    fn digits(&mut self, number: &mut u64) -> usize {
         let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            *number = number.wrapping_mul(10).wrapping_add(u64::from(digit & 15));
             self.at += 1;
         }
-        self.at > start
+        self.at - start
+    }
+
+    /// The value and the end of the integer that is next, if it has few digits and the next member or element follows at once, as
+    /// is true of most. Nothing is taken; what is anything else is for [`Self::number`] to say.
+    #[inline]
+    pub(crate) fn short_integer(&self) -> Option<(i64, usize)> {
+        let ahead = self.ahead();
+        let (negative, digits) = match ahead.split_first()? {
+            (b'-', digits) => (true, digits),
+            _ => (false, ahead),
+        };
+        let mut value = 0;
+        for (length, byte) in digits.iter().take(SHORT_DIGITS + 1).enumerate() {
+            match byte {
+                b'0'..=b'9' if length < SHORT_DIGITS => value = value * 10 + i64::from(byte & 15),
+                b',' | b'}' | b']' if length == 1 || (length > 1 && digits.first() != Some(&b'0')) => {
+                    let end = self.at + usize::from(negative) + length;
+                    return Some((if negative { -value } else { value }, end));
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 
     /// Takes a number; `-` or a digit is next.
     pub(crate) fn number(&mut self) -> Checked<Number> {
         let start = self.at;
-        let mut integer = true;
-        self.accept(b'-');
-        if !self.accept(b'0') && !self.digits() {
+        let negative = self.accept(b'-');
+        let (mut mantissa, mut fraction) = (0, 0);
+        if !self.accept(b'0') && self.digits(&mut mantissa) == 0 {
             return Err(self.invalid("expected a digit"));
         }
         if self.accept(b'.') {
-            integer = false;
-            if !self.digits() {
+            fraction = self.digits(&mut mantissa);
+            if fraction == 0 {
                 return Err(self.invalid("expected a digit after the decimal point"));
             }
         }
+        let mut integer = fraction == 0;
+        let mut plain = (self.at - start <= PLAIN_BYTES).then_some(Plain { negative, mantissa, fraction });
         if let Some(b'e' | b'E') = self.peek() {
-            integer = false;
+            (integer, plain) = (false, None);
             self.at += 1;
             if let Some(b'+' | b'-') = self.peek() {
                 self.at += 1;
             }
-            if !self.digits() {
+            if self.digits(&mut mantissa) == 0 {
                 return Err(self.invalid("expected a digit in the exponent"));
             }
         }
         // `01`, `1a`, `-Infinity`: what follows a number is checked here, so that the offset is the number's.
         match self.peek() {
             None | Some(b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n') => {
-                Ok(Number { start, end: self.at, integer })
+                Ok(Number { start, end: self.at, integer, plain })
             }
             Some(_) => Err(self.invalid("a number goes on in an unknown way")),
         }
