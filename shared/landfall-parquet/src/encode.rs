@@ -85,6 +85,8 @@ pub(crate) struct Encoder {
     /// The files when both sides were last at the same place, and the weight of the rows sent since.
     state: State,
     sent: u64,
+    /// Commands so far.
+    commands: u64,
     /// The newest state, which is looked at only when both sides are at the same place again.
     newest: Option<State>,
 }
@@ -141,7 +143,15 @@ impl Encoder {
             Some(over) => Place::Thread(Worker::spawn(files, over, sender)?),
             None => Place::Here(Box::new(files)),
         };
-        Ok(Self { place, messages, events: Vec::new(), state: State::default(), sent: 0, newest: None })
+        Ok(Self {
+            place,
+            messages,
+            events: Vec::new(),
+            state: State::default(),
+            sent: 0,
+            commands: 0,
+            newest: None,
+        })
     }
 
     /// Appends rows of a weight to the file of a partition.
@@ -230,6 +240,17 @@ impl Encoder {
         self.state.sizes.iter().copied()
     }
 
+    /// How many commands were given so far.
+    pub(crate) fn commands(&self) -> u64 {
+        self.commands
+    }
+
+    /// How many of them are done by now. Nothing that is written may depend on it.
+    pub(crate) fn done(&mut self) -> Result<u64, MergeError> {
+        self.look()?;
+        Ok(self.commands.saturating_sub(self.open() as u64))
+    }
+
     /// Commands not done yet.
     fn open(&self) -> usize {
         match &self.place {
@@ -239,6 +260,7 @@ impl Encoder {
     }
 
     fn send(&mut self, command: Command) -> Result<(), MergeError> {
+        self.commands += 1;
         match &mut self.place {
             Place::Here(files) => {
                 let done = carry_out(files, command);
@@ -249,6 +271,11 @@ impl Encoder {
                 worker.open += 1;
             }
         }
+        self.look()
+    }
+
+    /// Takes what has come back.
+    fn look(&mut self) -> Result<(), MergeError> {
         while let Ok(message) = self.messages.try_recv() {
             self.take(message)?;
         }

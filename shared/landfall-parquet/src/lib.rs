@@ -48,6 +48,7 @@ pub mod recount;
 mod route;
 mod rules;
 mod schema;
+mod slices;
 mod spec;
 mod stage;
 #[cfg(feature = "stages")]

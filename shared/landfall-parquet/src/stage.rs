@@ -1,6 +1,6 @@
 //! Rows that wait to be written, and the rules of when that happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
@@ -20,13 +20,10 @@ use crate::output::OutputEvent;
 use crate::read::RecordReader;
 use crate::records::{Form, unmarked};
 use crate::route::{PartitionId, Router, Unrouted};
+use crate::slices::{by_partition, slice_weight};
 use crate::spec::{InputInfo, MergeError, MergeSpec};
 use crate::unique::UniqueKeys;
 use crate::writer::ReadingOver;
-
-/// The fewest rows that are worth writing at once, unless they weigh more than this.
-const SLICE_ROWS: u64 = 2048;
-const WIDE_SLICE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Rows that wait, and the files they go to.
 #[derive(Debug)]
@@ -48,6 +45,8 @@ pub(crate) struct Stage {
     batch_weight: u64,
     /// The weight after which a file's size is looked at.
     slice_weight: u64,
+    /// Batches that are being encoded, each with the number of its last command: their memory is used again.
+    encoding: VecDeque<(u64, RecordBatch)>,
     target: u64,
     drift_from: usize,
 }
@@ -90,6 +89,7 @@ impl Stage {
             waiting: Vec::new(),
             waiting_weight: 0,
             partition_weights: BTreeMap::new(),
+            encoding: VecDeque::new(),
             target,
             drift_from,
         })
@@ -128,6 +128,7 @@ impl Stage {
     /// Writes what waits and begins to end all files.
     pub(crate) fn finish(&mut self) -> Result<(), MergeError> {
         self.write()?;
+        self.encoding.clear();
         self.files.finish()
     }
 
@@ -343,17 +344,18 @@ impl Stage {
             return Ok(());
         }
         let waiting = std::mem::take(&mut self.waiting);
-        self.waiting_weight = 0;
+        let weight = std::mem::take(&mut self.waiting_weight);
         self.partition_weights.clear();
-        let batch = self
+        let spent = self.spent()?;
+        let whole = self
             .records
-            .finish_records(&self.contract.schema())
+            .finish_records(&self.contract.schema(), spent)
             .map_err(|error| MergeError::Write { seq: 0, message: error.to_string() })?;
         let batch = match &self.kept {
-            Some(kept) => batch
+            Some(kept) => whole
                 .project(kept)
                 .map_err(|error| MergeError::Write { seq: 0, message: error.to_string() })?,
-            None => batch,
+            None => whole.clone(),
         };
         for (partition, indices) in by_partition(&waiting) {
             let weights: Vec<u64>;
@@ -371,7 +373,21 @@ impl Stage {
             };
             self.write_partition(partition, &rows, &weights)?;
         }
+        // What is larger than batches are is better given back.
+        if weight <= self.batch_weight.saturating_mul(2) {
+            self.encoding.push_back((self.files.commands(), whole));
+        }
         Ok(())
+    }
+
+    /// A batch that is encoded, if there is one.
+    fn spent(&mut self) -> Result<Option<RecordBatch>, MergeError> {
+        let done = self.files.done()?;
+        let mut spent = None;
+        while self.encoding.front().is_some_and(|(last, _)| *last <= done) {
+            spent = self.encoding.pop_front().map(|(_, batch)| batch);
+        }
+        Ok(spent)
     }
 
     /// Writes rows of one partition, a slice at a time, so that the file's size is looked at often enough.
@@ -392,15 +408,6 @@ impl Stage {
         }
         Ok(())
     }
-}
-
-/// The weight of the rows that are written at once, for files of `target` bytes with records that weigh `record_bytes` before
-/// their lists and texts: a 32nd of the target, as a file's size is looked at between two slices. More where records have
-/// so many columns that a slice would be few rows: entering a column costs as much as a thousand values, and most of what
-/// such records weigh are nulls, which become nothing in a file.
-fn slice_weight(target: u64, record_bytes: u64) -> u64 {
-    let rows = record_bytes.saturating_mul(SLICE_ROWS).min(WIDE_SLICE_BYTES).min(target / 8);
-    (target / 32).clamp(4 * 1024, 4 * 1024 * 1024).max(rows)
 }
 
 /// The places of the columns that stand in the files, unless all do.
@@ -441,26 +448,6 @@ fn broken_array(fault: &Fault, at: Position) -> Stop {
         detail: format!("in an element of the array: {}", fault.detail).into(),
         position: Some(at),
     }
-}
-
-/// The rows of each partition, partitions in the order of their first row; `None` stands for all rows.
-fn by_partition(waiting: &[(u64, PartitionId)]) -> Vec<(PartitionId, Option<Vec<u32>>)> {
-    let Some((_, first)) = waiting.first() else { return Vec::new() };
-    if waiting.iter().all(|(_, partition)| partition == first) {
-        return vec![(*first, None)];
-    }
-    let mut places: BTreeMap<PartitionId, usize> = BTreeMap::new();
-    let mut parts: Vec<(PartitionId, Option<Vec<u32>>)> = Vec::new();
-    for (index, (_, partition)) in waiting.iter().enumerate() {
-        let place = *places.entry(*partition).or_insert_with(|| {
-            parts.push((*partition, Some(Vec::new())));
-            parts.len() - 1
-        });
-        if let (Some((_, Some(indices))), Ok(index)) = (parts.get_mut(place), u32::try_from(index)) {
-            indices.push(index);
-        }
-    }
-    parts
 }
 
 #[cfg(test)]

@@ -72,6 +72,6 @@ impl Reading {
 
     /// The rows as arrow arrays; the columns are empty afterwards. `None` is a defect of the engine.
     pub fn build(&mut self) -> Option<RecordBatch> {
-        self.records.finish_records(&self.contract.schema()).ok()
+        self.records.finish_records(&self.contract.schema(), None).ok()
     }
 }

@@ -13,23 +13,18 @@ use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StringArray,
     StructArray,
 };
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType as ArrowType, Fields, SchemaRef};
 use landfall_core::data_type::TimeUnit;
 
 use super::nested::Spans;
+use super::room::Spent;
 use super::{Flat, Node, StructNode, Texts};
 
-/// The values of a column. As many are expected the next time: growing is dearer than room.
-fn take<T>(values: &mut Vec<T>) -> Vec<T> {
-    let next = Vec::with_capacity(values.len());
+/// The values of a column. As many are expected the next time.
+fn take<T: ArrowNativeType>(values: &mut Vec<T>, spent: &mut Spent) -> Vec<T> {
+    let next = spent.vector(values.len());
     std::mem::replace(values, next)
-}
-
-/// The nulls of a column, with room for as many the next time.
-fn nulls(nulls: &mut NullBufferBuilder) -> Option<NullBuffer> {
-    let next = NullBufferBuilder::new(nulls.len());
-    std::mem::replace(nulls, next).build()
 }
 
 /// The columns do not make up an array: a defect of the engine.
@@ -48,122 +43,110 @@ impl Broken {
 
 impl<T: Copy> Flat<T> {
     /// The values as arrow stores them. Narrow integers were checked when they were read.
-    fn array<P>(&mut self, data_type: &ArrowType) -> Result<ArrayRef, Broken>
+    fn narrow<P>(&mut self, data_type: &ArrowType, spent: &mut Spent) -> Result<ArrayRef, Broken>
     where
         P: ArrowPrimitiveType<Native: TryFrom<T> + Default>,
     {
-        let values: Vec<P::Native> = take(&mut self.values)
-            .into_iter()
-            .map(|value| P::Native::try_from(value).unwrap_or_default())
-            .collect();
-        self.exact::<P>(values.into(), data_type)
+        let mut values: Vec<P::Native> = spent.vector(self.values.len());
+        values.extend(self.values.iter().map(|value| P::Native::try_from(*value).unwrap_or_default()));
+        self.values.clear();
+        self.primitive::<P>(values.into(), data_type)
     }
 
-    fn exact<P: ArrowPrimitiveType>(
+    /// The values, which arrow stores as they are.
+    fn exact<P>(&mut self, data_type: &ArrowType, spent: &mut Spent) -> Result<ArrayRef, Broken>
+    where
+        P: ArrowPrimitiveType<Native = T>,
+        T: ArrowNativeType,
+    {
+        let values = take(&mut self.values, spent);
+        self.primitive::<P>(values.into(), data_type)
+    }
+
+    fn primitive<P: ArrowPrimitiveType>(
         &mut self,
         values: ScalarBuffer<P::Native>,
         data_type: &ArrowType,
     ) -> Result<ArrayRef, Broken> {
-        let array = PrimitiveArray::<P>::try_new(values, nulls(&mut self.nulls))
+        let array = PrimitiveArray::<P>::try_new(values, self.nulls.take())
             .map_err(|error: ArrowError| Broken::new(data_type, error))?;
         Ok(Arc::new(array.with_data_type(data_type.clone())))
     }
 }
 
 /// The offsets of variable-length values. They only ever grow.
-fn offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
-    let grown = take(offsets);
+fn offsets(offsets: &mut Vec<i32>, spent: &mut Spent) -> OffsetBuffer<i32> {
+    let grown = take(offsets, spent);
     offsets.push(0);
     OffsetBuffer::new(grown.into())
 }
 
 impl Texts {
-    fn text(&mut self, data_type: &ArrowType) -> Result<StringArray, Broken> {
-        let bytes = Buffer::from_vec(take(&mut self.bytes));
-        StringArray::try_new(offsets(&mut self.offsets), bytes, nulls(&mut self.nulls))
-            .map_err(|error| Broken::new(data_type, error))
+    fn text(&mut self, data_type: &ArrowType, spent: &mut Spent) -> Result<StringArray, Broken> {
+        let ends = offsets(&mut self.offsets, spent);
+        let bytes = Buffer::from_vec(take(&mut self.bytes, spent));
+        StringArray::try_new(ends, bytes, self.nulls.take()).map_err(|error| Broken::new(data_type, error))
     }
 
-    fn binary(&mut self, data_type: &ArrowType) -> Result<BinaryArray, Broken> {
-        let bytes = Buffer::from_vec(take(&mut self.bytes));
-        BinaryArray::try_new(offsets(&mut self.offsets), bytes, nulls(&mut self.nulls))
-            .map_err(|error| Broken::new(data_type, error))
+    fn binary(&mut self, data_type: &ArrowType, spent: &mut Spent) -> Result<BinaryArray, Broken> {
+        let ends = offsets(&mut self.offsets, spent);
+        let bytes = Buffer::from_vec(take(&mut self.bytes, spent));
+        BinaryArray::try_new(ends, bytes, self.nulls.take()).map_err(|error| Broken::new(data_type, error))
     }
 }
 
 impl Spans {
-    fn offsets(&mut self) -> OffsetBuffer<i32> {
-        offsets(&mut self.offsets)
+    fn offsets(&mut self, spent: &mut Spent) -> OffsetBuffer<i32> {
+        offsets(&mut self.offsets, spent)
     }
 }
 
 impl Node {
-    /// All values as an array of `data_type`, which is the arrow type of this column.
-    fn finish(&mut self, data_type: &ArrowType) -> Result<ArrayRef, Broken> {
+    /// All values as an array of `data_type`, which is the arrow type of this column. The next ones take the place of those of
+    /// `spent`.
+    fn finish(&mut self, data_type: &ArrowType, mut spent: Spent) -> Result<ArrayRef, Broken> {
+        let spent = &mut spent;
         match self {
             Self::Bool(flat) => {
-                let values = BooleanBuffer::from(take(&mut flat.values));
-                Ok(Arc::new(BooleanArray::new(values, nulls(&mut flat.nulls))))
+                let values = BooleanBuffer::from(&flat.values[..]);
+                flat.values.clear();
+                Ok(Arc::new(BooleanArray::new(values, flat.nulls.take())))
             }
             Self::Int { bits, values } => match bits {
-                8 => values.array::<Int8Type>(data_type),
-                16 => values.array::<Int16Type>(data_type),
-                32 => values.array::<Int32Type>(data_type),
-                _ => {
-                    let buffer = take(&mut values.values).into();
-                    values.exact::<Int64Type>(buffer, data_type)
-                }
+                8 => values.narrow::<Int8Type>(data_type, spent),
+                16 => values.narrow::<Int16Type>(data_type, spent),
+                32 => values.narrow::<Int32Type>(data_type, spent),
+                _ => values.exact::<Int64Type>(data_type, spent),
             },
             Self::UInt { bits, values } => match bits {
-                8 => values.array::<UInt8Type>(data_type),
-                16 => values.array::<UInt16Type>(data_type),
-                32 => values.array::<UInt32Type>(data_type),
-                _ => {
-                    let buffer = take(&mut values.values).into();
-                    values.exact::<UInt64Type>(buffer, data_type)
-                }
+                8 => values.narrow::<UInt8Type>(data_type, spent),
+                16 => values.narrow::<UInt16Type>(data_type, spent),
+                32 => values.narrow::<UInt32Type>(data_type, spent),
+                _ => values.exact::<UInt64Type>(data_type, spent),
             },
-            Self::Float32(flat) => {
-                let buffer = take(&mut flat.values).into();
-                flat.exact::<Float32Type>(buffer, data_type)
+            Self::Float32(flat) => flat.exact::<Float32Type>(data_type, spent),
+            Self::Float64(flat) => flat.exact::<Float64Type>(data_type, spent),
+            Self::Decimal { values, .. } => values.exact::<Decimal128Type>(data_type, spent),
+            Self::Date { values, .. } => values.exact::<Date32Type>(data_type, spent),
+            Self::Time { unit: TimeUnit::Millis, values } => {
+                values.narrow::<Time32MillisecondType>(data_type, spent)
             }
-            Self::Float64(flat) => {
-                let buffer = take(&mut flat.values).into();
-                flat.exact::<Float64Type>(buffer, data_type)
-            }
-            Self::Decimal { values, .. } => {
-                let buffer = take(&mut values.values).into();
-                values.exact::<Decimal128Type>(buffer, data_type)
-            }
-            Self::Date { values, .. } => {
-                let buffer = take(&mut values.values).into();
-                values.exact::<Date32Type>(buffer, data_type)
-            }
-            Self::Time { unit: TimeUnit::Millis, values } => values.array::<Time32MillisecondType>(data_type),
             Self::Time { unit: TimeUnit::Micros, values } => {
-                let buffer = take(&mut values.values).into();
-                values.exact::<Time64MicrosecondType>(buffer, data_type)
+                values.exact::<Time64MicrosecondType>(data_type, spent)
             }
-            Self::Timestamp { unit, values, .. } => {
-                let buffer = take(&mut values.values).into();
-                match unit {
-                    TimeUnit::Millis => values.exact::<TimestampMillisecondType>(buffer, data_type),
-                    TimeUnit::Micros => values.exact::<TimestampMicrosecondType>(buffer, data_type),
-                }
-            }
-            Self::Text(texts) | Self::Json(texts) => Ok(Arc::new(texts.text(data_type)?)),
-            Self::Binary(texts) => Ok(Arc::new(texts.binary(data_type)?)),
+            Self::Timestamp { unit, values, .. } => match unit {
+                TimeUnit::Millis => values.exact::<TimestampMillisecondType>(data_type, spent),
+                TimeUnit::Micros => values.exact::<TimestampMicrosecondType>(data_type, spent),
+            },
+            Self::Text(texts) | Self::Json(texts) => Ok(Arc::new(texts.text(data_type, spent)?)),
+            Self::Binary(texts) => Ok(Arc::new(texts.binary(data_type, spent)?)),
             Self::List(list) => {
                 let ArrowType::List(element) = data_type else {
                     return Err(Broken::new(data_type, "the column is a list"));
                 };
-                let values = list.item.finish(element.data_type())?;
-                let array = ListArray::try_new(
-                    element.clone(),
-                    list.spans.offsets(),
-                    values,
-                    nulls(&mut list.spans.nulls),
-                );
+                let ends = list.spans.offsets(spent);
+                let values = list.item.finish(element.data_type(), spent.child())?;
+                let array = ListArray::try_new(element.clone(), ends, values, list.spans.nulls.take());
                 Ok(Arc::new(array.map_err(|error| Broken::new(data_type, error))?))
             }
             Self::Struct(members) => {
@@ -171,8 +154,8 @@ impl Node {
                     return Err(Broken::new(data_type, "the column is a struct"));
                 };
                 let length = members.len();
-                let missing = nulls(&mut members.nulls);
-                let arrays = members.arrays(fields)?;
+                let missing = members.nulls.take();
+                let arrays = members.arrays(fields, std::iter::from_fn(|| Some(spent.child())))?;
                 let array = StructArray::try_new_with_length(fields.clone(), arrays, missing, length);
                 Ok(Arc::new(array.map_err(|error| Broken::new(data_type, error))?))
             }
@@ -186,17 +169,13 @@ impl Node {
                 let [key, value] = fields.as_ref() else {
                     return Err(Broken::new(data_type, "the entries of a map are keys and values"));
                 };
-                let keys: ArrayRef = Arc::new(map.keys.text(key.data_type())?);
-                let values = map.values.finish(value.data_type())?;
+                let ends = map.spans.offsets(spent);
+                let mut entries_spent = spent.child();
+                let keys: ArrayRef = Arc::new(map.keys.text(key.data_type(), &mut entries_spent.child())?);
+                let values = map.values.finish(value.data_type(), entries_spent.child())?;
                 let array =
                     StructArray::try_new(fields.clone(), vec![keys, values], None).and_then(|pairs| {
-                        MapArray::try_new(
-                            entries.clone(),
-                            map.spans.offsets(),
-                            pairs,
-                            nulls(&mut map.spans.nulls),
-                            false,
-                        )
+                        MapArray::try_new(entries.clone(), ends, pairs, map.spans.nulls.take(), false)
                     });
                 Ok(Arc::new(array.map_err(|error| Broken::new(data_type, error))?))
             }
@@ -205,21 +184,32 @@ impl Node {
 }
 
 impl StructNode {
-    fn arrays(&mut self, fields: &Fields) -> Result<Vec<ArrayRef>, Broken> {
+    fn arrays(
+        &mut self,
+        fields: &Fields,
+        spent: impl Iterator<Item = Spent>,
+    ) -> Result<Vec<ArrayRef>, Broken> {
         self.catch_up();
+        let spent = spent.chain(std::iter::repeat_with(Spent::default));
         let arrays = self
             .fields
             .iter_mut()
             .zip(fields)
-            .map(|(field, arrow)| field.node.finish(arrow.data_type()))
+            .zip(spent)
+            .map(|((field, arrow), spent)| field.node.finish(arrow.data_type(), spent))
             .collect();
         self.truncate(0);
         arrays
     }
 
-    /// All records as a batch; the columns are empty afterwards.
-    pub(crate) fn finish_records(&mut self, schema: &SchemaRef) -> Result<RecordBatch, Broken> {
-        let arrays = self.arrays(schema.fields())?;
+    /// All records as a batch; the columns are empty afterwards, and have the memory of `spent`, a batch of earlier records that
+    /// is not read any more.
+    pub(crate) fn finish_records(
+        &mut self,
+        schema: &SchemaRef,
+        spent: Option<RecordBatch>,
+    ) -> Result<RecordBatch, Broken> {
+        let arrays = self.arrays(schema.fields(), spent.into_iter().flat_map(Spent::columns))?;
         RecordBatch::try_new(schema.clone(), arrays)
             .map_err(|error| Broken::new(&ArrowType::Struct(schema.fields().clone()), error))
     }

@@ -2,42 +2,45 @@
 
 mod build;
 mod nested;
+mod nulls;
+mod room;
 
 pub(crate) use nested::{Field, ListNode, MapNode, StructNode};
 
 use std::collections::HashSet;
 
-use arrow_buffer::NullBufferBuilder;
 use landfall_core::contract::TimeFormat;
 use landfall_core::data_type::{DataType, TimeUnit};
+
+use nulls::Nulls;
 
 /// Values of one width, with their nulls.
 #[derive(Debug)]
 pub(crate) struct Flat<T> {
     pub(crate) values: Vec<T>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl<T: Copy + Default> Flat<T> {
     pub(crate) fn new() -> Self {
-        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0) }
+        Self { values: Vec::new(), nulls: Nulls::new(0) }
     }
 
     #[inline]
     pub(crate) fn push(&mut self, value: T) {
         self.values.push(value);
-        self.nulls.append_non_null();
+        self.nulls.push_valid();
     }
 
     #[inline]
     fn push_null(&mut self) {
         self.values.push(T::default());
-        self.nulls.append_null();
+        self.nulls.push_nulls(1);
     }
 
     fn push_nulls(&mut self, count: usize) {
         self.values.resize(self.values.len() + count, T::default());
-        self.nulls.append_n_nulls(count);
+        self.nulls.push_nulls(count);
     }
 
     fn truncate(&mut self, length: usize) {
@@ -47,8 +50,7 @@ impl<T: Copy + Default> Flat<T> {
 
     /// The last value, unless it is null.
     pub(crate) fn last(&self) -> Option<T> {
-        let index = self.values.len().checked_sub(1)?;
-        if self.nulls.is_valid(index) { self.values.last().copied() } else { None }
+        self.values.last().copied().filter(|_| self.nulls.last_is_valid())
     }
 }
 
@@ -59,12 +61,12 @@ pub(crate) struct Texts {
     pub(crate) bytes: Vec<u8>,
     /// Where each value begins, and where the last one ends.
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl Texts {
     pub(crate) fn new() -> Self {
-        Self { bytes: Vec::new(), offsets: vec![0], nulls: NullBufferBuilder::new(0) }
+        Self { bytes: Vec::new(), offsets: vec![0], nulls: Nulls::new(0) }
     }
 
     /// Makes what was appended to `bytes` the next value. The columns of unwritten rows stay far below 2 GiB, by
@@ -72,18 +74,18 @@ impl Texts {
     #[inline]
     pub(crate) fn close(&mut self) {
         self.offsets.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
-        self.nulls.append_non_null();
+        self.nulls.push_valid();
     }
 
     fn push_null(&mut self) {
         self.offsets.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
-        self.nulls.append_null();
+        self.nulls.push_nulls(1);
     }
 
     fn push_nulls(&mut self, count: usize) {
         let end = i32::try_from(self.bytes.len()).unwrap_or(i32::MAX);
         self.offsets.resize(self.offsets.len() + count, end);
-        self.nulls.append_n_nulls(count);
+        self.nulls.push_nulls(count);
     }
 
     fn truncate(&mut self, length: usize) {
@@ -114,7 +116,7 @@ impl Texts {
     /// The last value, unless it is null.
     pub(crate) fn last(&self) -> Option<&[u8]> {
         let index = self.len().checked_sub(1)?;
-        if !self.nulls.is_valid(index) {
+        if !self.nulls.last_is_valid() {
             return None;
         }
         let start = usize::try_from(*self.offsets.get(index)?).ok()?;

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use arrow_buffer::NullBufferBuilder;
 use foldhash::fast::FixedState;
 use landfall_core::contract::TimeFormat;
 use landfall_core::data_type::DataType;
 
+use super::nulls::Nulls;
 use super::{Node, Texts};
 use crate::rules::Rules;
 
@@ -14,30 +14,30 @@ use crate::rules::Rules;
 #[derive(Debug)]
 pub(crate) struct Spans {
     pub(super) offsets: Vec<i32>,
-    pub(super) nulls: NullBufferBuilder,
+    pub(super) nulls: Nulls,
 }
 
 impl Spans {
     fn new() -> Self {
-        Self { offsets: vec![0], nulls: NullBufferBuilder::new(0) }
+        Self { offsets: vec![0], nulls: Nulls::new(0) }
     }
 
     /// Ends a value whose elements reach up to `end`.
     fn close(&mut self, end: usize) {
         self.offsets.push(i32::try_from(end).unwrap_or(i32::MAX));
-        self.nulls.append_non_null();
+        self.nulls.push_valid();
     }
 
     fn push_null(&mut self) {
         let end = self.offsets.last().copied().unwrap_or(0);
         self.offsets.push(end);
-        self.nulls.append_null();
+        self.nulls.push_nulls(1);
     }
 
     pub(super) fn push_nulls(&mut self, count: usize) {
         let end = self.offsets.last().copied().unwrap_or(0);
         self.offsets.resize(self.offsets.len() + count, end);
-        self.nulls.append_n_nulls(count);
+        self.nulls.push_nulls(count);
     }
 
     /// Cuts back to `length` values; answers how many elements remain.
@@ -188,7 +188,7 @@ pub(crate) struct StructNode {
     lookup: HashMap<Box<[u8]>, usize, FixedState>,
     /// How many structs were begun.
     pub(crate) generation: u64,
-    pub(super) nulls: NullBufferBuilder,
+    pub(super) nulls: Nulls,
     length: usize,
     /// How many of the last values are nulls that the fields do not have yet. A struct that most records lack, hundreds
     /// of columns below it, costs a record one addition.
@@ -198,7 +198,7 @@ pub(crate) struct StructNode {
 impl StructNode {
     pub(crate) fn new(fields: Vec<Field>) -> Self {
         let lookup = fields.iter().enumerate().map(|(index, field)| (field.source.clone(), index)).collect();
-        Self { fields, lookup, generation: 0, nulls: NullBufferBuilder::new(0), length: 0, behind: 0 }
+        Self { fields, lookup, generation: 0, nulls: Nulls::new(0), length: 0, behind: 0 }
     }
 
     /// Whether the bytes ahead, which reach to the end of the record, begin with the key of a field, as most records write
@@ -222,13 +222,13 @@ impl StructNode {
     /// Ends a struct all of whose fields got a value or null.
     pub(crate) fn close(&mut self) {
         self.length += 1;
-        self.nulls.append_non_null();
+        self.nulls.push_valid();
     }
 
     pub(super) fn push_nulls(&mut self, count: usize) {
         self.behind += count;
         self.length += count;
-        self.nulls.append_n_nulls(count);
+        self.nulls.push_nulls(count);
     }
 
     /// Gives the fields the nulls that they do not have yet. Before a value is appended to one of them.
