@@ -82,6 +82,15 @@ impl Rows {
         !self.check_only && !self.large && self.weight > limits::ISOLATED_WEIGHT
     }
 
+    /// What more may weigh before [`Self::weigh_too_much`] is true.
+    pub(crate) fn room(&self) -> u64 {
+        if self.check_only || self.large {
+            u64::MAX
+        } else {
+            limits::ISOLATED_WEIGHT.saturating_sub(self.weight)
+        }
+    }
+
     /// Refuses a row: the whole object, if the policy says so, or if there are too many. Ends the merge where the contract
     /// might evolve instead.
     pub(crate) fn refuse(&mut self, fault: &Fault, policy: Policy, at: Position) -> Result<(), Stop> {

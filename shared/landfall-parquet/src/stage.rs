@@ -186,6 +186,34 @@ impl Stage {
         }
     }
 
+    /// Whether no record decides by itself where it goes, nor whether: then [`Self::batch`] takes many at once.
+    pub(crate) fn takes_batches(&self) -> bool {
+        !self.router.by_record() && self.unique.is_none()
+    }
+
+    /// Takes records that `read` appends to the columns, if it answers the weight of each; all of them, or none. Answers
+    /// what they weigh together.
+    pub(crate) fn batch(
+        &mut self,
+        rows: &mut Rows,
+        read: impl FnOnce(&mut StructNode) -> Option<Vec<u64>>,
+    ) -> Option<u64> {
+        let before = self.records.len();
+        let read = read(&mut self.records).filter(|_| !rows.check_only && self.takes_batches());
+        // Whoever reads them one by one is told why there is no partition.
+        let routed = read.and_then(|weights| Some((weights, self.router.route(&self.records).ok()?)));
+        let Some((weights, partition)) = routed else {
+            self.records.truncate(before);
+            return None;
+        };
+        let weight = weights.iter().sum();
+        rows.accepted += weights.len() as u64;
+        rows.weight += weight;
+        self.waiting.extend(weights.into_iter().map(|weight| (weight, partition)));
+        self.waiting_weight += weight;
+        Some(weight)
+    }
+
     /// Finds the partition of the last record, claims its unique key, and lets it wait.
     fn route(
         &mut self,

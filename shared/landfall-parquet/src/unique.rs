@@ -60,9 +60,14 @@ impl UniqueKeys {
         self.taken.len() > limits::UNIQUE_KEYS - limits::OBJECT_UNIQUE_KEYS
     }
 
+    /// Whether records have no unique key.
+    pub(crate) fn is_none(&self) -> bool {
+        self.columns.is_empty()
+    }
+
     /// The key of the last record, where records have one; a fault when an earlier one has it.
     pub(crate) fn free_key(&self, records: &StructNode) -> Checked<Option<u128>> {
-        if self.columns.is_empty() {
+        if self.is_none() {
             return Ok(None);
         }
         let key = hash::bits_of_json(&last_texts(records, &self.columns));

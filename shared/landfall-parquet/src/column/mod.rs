@@ -33,7 +33,7 @@ impl<T: Copy + Default> Flat<T> {
     }
 
     #[inline]
-    fn push_null(&mut self) {
+    pub(crate) fn push_null(&mut self) {
         self.values.push(T::default());
         self.nulls.push_nulls(1);
     }
@@ -77,7 +77,7 @@ impl Texts {
         self.nulls.push_valid();
     }
 
-    fn push_null(&mut self) {
+    pub(crate) fn push_null(&mut self) {
         self.offsets.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
         self.nulls.push_nulls(1);
     }

@@ -70,10 +70,15 @@ impl ListNode {
 
     /// Ends the list whose elements were just appended to `item`.
     pub(crate) fn close(&mut self) {
-        self.spans.close(self.item.len());
+        self.close_at(self.item.len());
     }
 
-    pub(super) fn push_null(&mut self) {
+    /// Ends the list whose elements are those up to `end`, not all of which need to be the last.
+    pub(crate) fn close_at(&mut self, end: usize) {
+        self.spans.close(end);
+    }
+
+    pub(crate) fn push_null(&mut self) {
         self.spans.push_null();
     }
 
@@ -223,6 +228,12 @@ impl StructNode {
     pub(crate) fn close(&mut self) {
         self.length += 1;
         self.nulls.push_valid();
+    }
+
+    /// Ends a struct that is null, and whose fields all got null.
+    pub(crate) fn close_null(&mut self) {
+        self.length += 1;
+        self.nulls.push_nulls(1);
     }
 
     pub(super) fn push_nulls(&mut self, count: usize) {

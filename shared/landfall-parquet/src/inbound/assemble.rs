@@ -94,7 +94,7 @@ fn column(
 }
 
 /// Appends a value; false when it is null.
-fn value(
+pub(super) fn value(
     node: &mut Node,
     way: &Way,
     source: &Source<'_>,

@@ -12,6 +12,7 @@
 //! one is walked twice.
 
 mod assemble;
+mod columns;
 mod convert;
 mod delta;
 mod footer;
@@ -27,6 +28,7 @@ mod text;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -41,6 +43,7 @@ use crate::merge::Stop;
 use crate::spec::MergeError;
 use crate::stage::Stage;
 use assemble::Unread;
+use columns::Costs;
 use convert::Tools;
 use footer::Opened;
 use plan::{Plan, Wishes};
@@ -105,6 +108,9 @@ fn row_position(row: u64) -> Position {
 /// caller may look at the clock.
 const STEP_BYTES: u64 = 32 * 1024 * 1024;
 const STEP_ROWS: u64 = 100_000;
+
+/// Rows are read at once up to this many bytes of what every record takes, and as many of lists and texts.
+const AT_ONCE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A Parquet object that has been gathered.
 #[derive(Debug)]
@@ -222,7 +228,14 @@ impl Inbound {
                 return Ok(());
             };
             let source = Source::of(&batch)?;
+            let mut at_once = self.at_once(stage, rows);
             while done < batch.num_rows() && self.decoded < enough {
+                if at_once {
+                    let count = self.rows(stage, rows, &source, done..batch.num_rows());
+                    at_once = count > 0;
+                    done += count;
+                    continue;
+                }
                 let number = first + done as u64;
                 if let Some(fault) = self.record(stage, rows, &source, done, number)? {
                     rows.refuse(&fault, stage.policy(), row_position(number))?;
@@ -240,6 +253,34 @@ impl Inbound {
         }
         self.phase = Phase::Reading(progress);
         Ok(())
+    }
+
+    /// Whether rows can be taken many at a time: nothing of landfall's own stands beside their columns, nothing is decided by
+    /// what a record holds.
+    fn at_once(&self, stage: &Stage, rows: &Rows) -> bool {
+        !rows.check_only
+            && self.plan.rescued.is_none()
+            && stage.takes_batches()
+            && !stage.given().wants_text()
+            && stage.records().fields.iter().all(|field| !field.given)
+    }
+
+    /// Reads the first ones of the rows at once; how many, none if one of them must be looked at alone.
+    fn rows(&mut self, stage: &mut Stage, rows: &mut Rows, source: &Source<'_>, left: Range<usize>) -> usize {
+        let Form::Struct(sources) = &source.form else { return 0 };
+        let room = self.most_decoded().saturating_sub(self.decoded).min(rows.room());
+        let Self { plan, tools, record_bytes, decoded, .. } = self;
+        let most = usize::try_from(AT_ONCE_BYTES / (*record_bytes).max(1)).unwrap_or(usize::MAX).max(1);
+        let taken = left.start..left.end.min(left.start.saturating_add(most));
+        let count = taken.len();
+        let weight = stage.batch(rows, |records| {
+            let mut costs = Costs::new(count, AT_ONCE_BYTES);
+            columns::records(records, &plan.members, sources, taken, tools, &mut costs).ok()?;
+            costs.weights(*record_bytes, room)
+        });
+        let Some(weight) = weight else { return 0 };
+        *decoded = decoded.saturating_add(weight);
+        count
     }
 
     /// Everything was read, and may be delivered.
@@ -337,13 +378,18 @@ impl Inbound {
         })
     }
 
+    /// What the rows of an object of its length may come to.
+    fn most_decoded(&self) -> u64 {
+        let allowed = (self.opened.object.len() as u64).saturating_mul(limits::EXPANSION_RATIO);
+        allowed.clamp(limits::PARQUET_EXPANSION_FLOOR, limits::OBJECT_BYTES)
+    }
+
     /// The rows must not come to more than the object can be worth.
     fn bound(&self) -> Result<(), Refused> {
         if self.decoded > limits::OBJECT_BYTES {
             return Err(Refused::new(QuarantineReason::ObjectTooLarge, "more decoded bytes than the limit"));
         }
-        let allowed = (self.opened.object.len() as u64).saturating_mul(limits::EXPANSION_RATIO);
-        if self.decoded > allowed.max(limits::PARQUET_EXPANSION_FLOOR) {
+        if self.decoded > self.most_decoded() {
             return Err(Refused::new(
                 QuarantineReason::ExpansionRatio,
                 "more decoded bytes per byte of the object than the limit",

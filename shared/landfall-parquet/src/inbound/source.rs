@@ -86,6 +86,11 @@ impl<'a> Source<'a> {
         Ok(Self { nulls: array.nulls(), form })
     }
 
+    /// Which values are null.
+    pub(super) fn nulls(&self) -> Option<&'a NullBuffer> {
+        self.nulls
+    }
+
     /// Whether a value is null.
     #[inline]
     pub(super) fn is_null(&self, row: usize) -> bool {
