@@ -281,7 +281,7 @@ impl Delivery {
 }
 
 /// The format version of the merge engine: raised when the same inputs would give other bytes.
-pub const ENGINE_FORMAT: &str = "5";
+pub const ENGINE_FORMAT: &str = "6";
 
 /// The part of a delivery that shapes bytes and names, kept immutable under its content hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,8 +12,8 @@ pub(crate) struct Plain {
     pub(crate) fraction: usize,
 }
 
-/// Digits that every `f64` of their size keeps, and the largest power of ten that is one: the quotient of two floats that are
-/// exact is the nearest to the true one (IEEE 754; Clinger, "How to read floating point numbers accurately").
+/// Digits that every `f64` of their size keeps, and powers of ten that are one: the quotient of two floats that are exact is the
+/// nearest to the true one (IEEE 754; Clinger, "How to read floating point numbers accurately").
 const DOUBLE_DIGITS: usize = 15;
 const DOUBLE_POWERS: [f64; 19] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];

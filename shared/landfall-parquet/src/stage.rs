@@ -401,8 +401,8 @@ impl Stage {
             };
             self.write_partition(partition, &rows, &weights)?;
         }
-        // What is larger than batches are is better given back.
-        if weight <= self.batch_weight.saturating_mul(2) {
+        // What is larger than batches are is better given back; rows of many partitions are copies.
+        if !self.router.by_record() && weight <= self.batch_weight.saturating_mul(2) {
             self.encoding.push_back((self.files.commands(), whole));
         }
         Ok(())
@@ -479,4 +479,4 @@ fn broken_array(fault: &Fault, at: Position) -> Stop {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -94,3 +94,32 @@ fn value<T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An integer by its literal alone, and where it ends.
+    fn by_literal(text: &str, bits: u8) -> Result<(i64, usize), ViolationCode> {
+        let mut cursor = Cursor::new(text.as_bytes());
+        let number = integer_token(&mut cursor, "an integer").map_err(|fault| fault.code)?;
+        let value = number::signed(cursor.slice(number.start, number.end), bits);
+        value.map(|value| (value, cursor.at)).map_err(|(code, _)| code)
+    }
+
+    proptest! {
+        #[test]
+        fn integers_are_what_their_literals_say(
+            literal in "-?(0|00|01|[1-9][0-9]{0,4}|[1-9][0-9]{16,19}|128|129|)",
+            ending in prop_oneof!["", ",", "}", "]", " ,", "\n", "\\.5", "e1", "x", ",1"],
+            bits in prop_oneof![Just(8_u8), Just(16), Just(32), Just(64)],
+        ) {
+            let text = format!("{literal}{ending}");
+            let mut cursor = Cursor::new(text.as_bytes());
+            let found = signed(&mut cursor, bits, "an integer").map_err(|fault| fault.code);
+            prop_assert_eq!(found.map(|value| (value, cursor.at)), by_literal(&text, bits), "{}", text);
+        }
+    }
+}

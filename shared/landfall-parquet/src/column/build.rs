@@ -18,7 +18,7 @@ use arrow_schema::{ArrowError, DataType as ArrowType, Fields, SchemaRef};
 use landfall_core::data_type::TimeUnit;
 
 use super::nested::Spans;
-use super::room::Spent;
+use super::room::{Spent, empty};
 use super::{Flat, Node, StructNode, Texts};
 
 /// The values of a column. As many are expected the next time.
@@ -49,7 +49,7 @@ impl<T: Copy> Flat<T> {
     {
         let mut values: Vec<P::Native> = spent.vector(self.values.len());
         values.extend(self.values.iter().map(|value| P::Native::try_from(*value).unwrap_or_default()));
-        self.values.clear();
+        empty(&mut self.values);
         self.primitive::<P>(values.into(), data_type)
     }
 
@@ -109,7 +109,7 @@ impl Node {
         match self {
             Self::Bool(flat) => {
                 let values = BooleanBuffer::from(&flat.values[..]);
-                flat.values.clear();
+                empty(&mut flat.values);
                 Ok(Arc::new(BooleanArray::new(values, flat.nulls.take())))
             }
             Self::Int { bits, values } => match bits {

@@ -100,6 +100,15 @@ impl Texts {
         self.offsets.len().saturating_sub(1)
     }
 
+    /// Whether the values from `first` on are UTF-8, each by itself.
+    pub(crate) fn are_utf8(&self, first: usize) -> bool {
+        let place = |offset: &i32| usize::try_from(*offset).unwrap_or(0);
+        let ends = self.offsets.get(first..).unwrap_or_default();
+        let start = ends.first().map_or(0, place);
+        let text = simdutf8::basic::from_utf8(self.bytes.get(start..).unwrap_or_default());
+        text.is_ok_and(|text| ends.iter().all(|end| text.is_char_boundary(place(end).saturating_sub(start))))
+    }
+
     /// Whether two of the values from `first` on are equal.
     pub(crate) fn has_repeated(&self, first: usize) -> bool {
         let values = self.offsets.get(first..).unwrap_or_default().windows(2).filter_map(|ends| {
@@ -267,6 +276,33 @@ impl Node {
             | Self::Timestamp { .. } => 9,
             Self::Decimal { .. } => 17,
             Self::Struct(members) => members.slot_bytes(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Texts;
+
+    #[test]
+    fn texts_are_utf8_each_by_itself() {
+        let all: [(&[&[u8]], bool); 6] = [
+            (&[], true),
+            (&[b"", b"", b""], true),
+            (&["ä".as_bytes(), b"x", "😀".as_bytes()], true),
+            (&[b"\xc3", b"\xa4"], false),
+            (&[b"x\xf0\x9f", b"", b"\x98\x80"], false),
+            (&[b"x", b"\xff"], false),
+        ];
+        for (values, expected) in all {
+            let mut texts = Texts::new();
+            // What stands before does not count.
+            for value in [&b"\xe4"[..]].iter().chain(values) {
+                texts.bytes.extend_from_slice(value);
+                texts.close();
+            }
+            assert_eq!(texts.are_utf8(1), expected, "{values:?}");
+            assert!(!texts.are_utf8(0));
         }
     }
 }

@@ -12,6 +12,18 @@ const MOST: usize = 4;
 /// What is smaller, in bytes, is never given back for its size.
 const SMALL: usize = 4 * 1024;
 
+/// Empties a vector that stays where it is, within the same bounds.
+pub(super) fn empty<T>(vector: &mut Vec<T>) {
+    let most = most::<T>(vector.len());
+    vector.clear();
+    vector.shrink_to(most);
+}
+
+/// The most values that memory for `count` of them may have room for.
+fn most<T>(count: usize) -> usize {
+    count.saturating_mul(MOST).max(SMALL / size_of::<T>().max(1))
+}
+
 /// A column that nobody reads any more, taken apart. Without a column it is empty.
 #[derive(Debug, Default)]
 pub(super) struct Spent {
@@ -40,7 +52,7 @@ impl Spent {
 
     /// An empty vector with room for about `count` values: made of the next buffer, if it has the right size.
     pub(super) fn vector<T: ArrowNativeType>(&mut self, count: usize) -> Vec<T> {
-        let most = count.saturating_mul(MOST).max(SMALL / size_of::<T>().max(1));
+        let most = most::<T>(count);
         let used = self.buffers.next().and_then(|buffer| buffer.into_vec::<T>().ok());
         match used {
             Some(mut vector) if (count..=most).contains(&vector.capacity()) => {
@@ -100,6 +112,16 @@ mod tests {
                 vector.as_ptr().cast::<u8>() == place && vector.capacity() >= usize::try_from(had).unwrap();
             assert_eq!(same, used, "{had} {wanted}");
         }
+    }
+
+    #[test]
+    fn what_was_once_large_does_not_stay_so() {
+        let mut vector: Vec<i64> = vec![1; 1_000_000];
+        empty(&mut vector);
+        assert!(vector.is_empty() && vector.capacity() >= 1_000_000);
+        vector.extend([1; 1000]);
+        empty(&mut vector);
+        assert!(vector.capacity() <= 4000, "{}", vector.capacity());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Many rows of a batch at once, a column at a time.
 //!
-//! Only what needs no decision is read so. Whatever is refused, takes too much, or is not looked at here makes the whole
-//! [`Unfit`]: then [`super::assemble`] reads the same rows one by one, and alone says what is wrong with which. What both
-//! append, and what they count a row to cost, is the same.
+//! Whatever is refused or takes too much makes the whole [`Unfit`]: then [`super::assemble`] reads the same rows one by one, and
+//! alone says what is wrong with which. What both append, and what they count a row to cost, is the same. Values that are not
+//! among the common ones, and those that have rules, are read by it here already, each for itself.
 
 use std::ops::Range;
 
@@ -128,11 +128,9 @@ impl Batch<'_> {
             (Way::Leaf(Kind::Double), Form::Leaf(Cells::Double(cells)), Node::Float64(values)) => {
                 self.flat(values, cells, nulls, |cell| Some(cell).filter(|cell| cell.is_finite()))
             }
-            (Way::Leaf(Kind::Text | Kind::Bytes), Form::Leaf(Cells::Bytes(cells)), Node::Text(texts)) => self
-                .texts(texts, nulls, |row| {
-                    let text = (row < cells.len()).then(|| cells.value(row))?;
-                    simdutf8::basic::from_utf8(text).ok().map(|_| text)
-                }),
+            (Way::Leaf(Kind::Text | Kind::Bytes), Form::Leaf(Cells::Bytes(cells)), Node::Text(texts)) => {
+                self.texts(texts, nulls, |row| (row < cells.len()).then(|| cells.value(row)))
+            }
             (Way::Struct(plan), Form::Struct(sources), Node::Struct(node)) => {
                 self.structs(node, plan, sources, nulls)
             }
@@ -190,6 +188,7 @@ impl Batch<'_> {
         nulls: Option<&NullBuffer>,
         text: impl Fn(usize) -> Option<&'b [u8]>,
     ) -> Fit {
+        let first = texts.len();
         for (place, row) in self.rows.clone().enumerate() {
             match nulls {
                 Some(nulls) if is_null(nulls, row) => texts.push_null(),
@@ -201,7 +200,8 @@ impl Batch<'_> {
                 }
             }
         }
-        Ok(())
+        // All of them together: most are too short to be looked at one by one.
+        if texts.are_utf8(first) { Ok(()) } else { Err(Unfit) }
     }
 
     fn structs(

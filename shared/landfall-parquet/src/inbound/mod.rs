@@ -111,6 +111,8 @@ const STEP_ROWS: u64 = 100_000;
 
 /// Rows are read at once up to this many bytes of what every record takes, and as many of lists and texts.
 const AT_ONCE_BYTES: u64 = 8 * 1024 * 1024;
+/// What begins and ends with as few rows as these is not worth it.
+const FEWEST_AT_ONCE: usize = 64;
 
 /// A Parquet object that has been gathered.
 #[derive(Debug)]
@@ -122,6 +124,8 @@ pub(crate) struct Inbound {
     record_bytes: u64,
     /// What the rows so far have cost.
     decoded: u64,
+    /// How many rows are next tried at once.
+    at_once: usize,
     phase: Phase,
     /// Rows that were rejected: they are not written.
     refused: BTreeMap<u64, Box<Fault>>,
@@ -193,6 +197,7 @@ impl Inbound {
             tools: Tools::new(stage.duplicate_keys()),
             record_bytes: stage.records().slot_bytes(),
             decoded: 0,
+            at_once: usize::MAX,
             phase: Phase::Reading(progress),
             refused: BTreeMap::new(),
         })
@@ -228,12 +233,12 @@ impl Inbound {
                 return Ok(());
             };
             let source = Source::of(&batch)?;
-            let mut at_once = self.at_once(stage, rows);
+            let mut at_once = self.takes_many(stage, rows);
             while done < batch.num_rows() && self.decoded < enough {
                 if at_once {
                     let count = self.rows(stage, rows, &source, done..batch.num_rows());
-                    at_once = count > 0;
                     done += count;
+                    at_once = count > 0 || self.fewer();
                     continue;
                 }
                 let number = first + done as u64;
@@ -257,7 +262,7 @@ impl Inbound {
 
     /// Whether rows can be taken many at a time: nothing of landfall's own stands beside their columns, nothing is decided by
     /// what a record holds.
-    fn at_once(&self, stage: &Stage, rows: &Rows) -> bool {
+    fn takes_many(&self, stage: &Stage, rows: &Rows) -> bool {
         !rows.check_only
             && self.plan.rescued.is_none()
             && stage.takes_batches()
@@ -269,18 +274,29 @@ impl Inbound {
     fn rows(&mut self, stage: &mut Stage, rows: &mut Rows, source: &Source<'_>, left: Range<usize>) -> usize {
         let Form::Struct(sources) = &source.form else { return 0 };
         let room = self.most_decoded().saturating_sub(self.decoded).min(rows.room());
-        let Self { plan, tools, record_bytes, decoded, .. } = self;
+        let Self { plan, tools, record_bytes, decoded, at_once, .. } = self;
         let most = usize::try_from(AT_ONCE_BYTES / (*record_bytes).max(1)).unwrap_or(usize::MAX).max(1);
-        let taken = left.start..left.end.min(left.start.saturating_add(most));
+        let taken = left.start..left.end.min(left.start.saturating_add(most.min(*at_once)));
         let count = taken.len();
         let weight = stage.batch(rows, |records| {
             let mut costs = Costs::new(count, AT_ONCE_BYTES);
             columns::records(records, &plan.members, sources, taken, tools, &mut costs).ok()?;
             costs.weights(*record_bytes, room)
         });
-        let Some(weight) = weight else { return 0 };
+        let Some(weight) = weight else {
+            *at_once = count / 4;
+            return 0;
+        };
         *decoded = decoded.saturating_add(weight);
+        *at_once = at_once.saturating_mul(2);
         count
+    }
+
+    /// After rows that were not taken at once: whether fewer may be. If not, the rest of the batch is read row by row.
+    fn fewer(&mut self) -> bool {
+        let enough = self.at_once >= FEWEST_AT_ONCE;
+        self.at_once = self.at_once.max(FEWEST_AT_ONCE);
+        enough
     }
 
     /// Everything was read, and may be delivered.
@@ -398,3 +414,6 @@ impl Inbound {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

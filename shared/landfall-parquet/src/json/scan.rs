@@ -380,3 +380,29 @@ impl<'a> Cursor<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_ends_or_is_interrupted_wherever_it_is() {
+        for before in 0..150 {
+            for after in [0, 1, 7, 8, 40] {
+                let text = |middle: &str| format!("\"{}{middle}{}\" ", "ä".repeat(before), "x".repeat(after));
+                let end = 1 + 2 * before + after;
+                let found = |text: &str| Cursor::new(text.as_bytes()).string();
+                assert_eq!(found(&text("")).unwrap(), Text { start: 1, end, escaped: false });
+                assert_eq!(found(&text("\\n")).unwrap(), Text { start: 1, end: end + 2, escaped: true });
+                assert_eq!(found(&text("\"")).unwrap(), Text { start: 1, end: end - after, escaped: false });
+                for control in ["\u{1f}", "\n", "\0"] {
+                    let fault = found(&text(control)).unwrap_err();
+                    assert_eq!((fault.code, fault.at), (ViolationCode::InvalidJson, 1 + 2 * before));
+                }
+                let open = text("");
+                let fault = found(open.get(..end).unwrap()).unwrap_err();
+                assert_eq!((fault.code, fault.at), (ViolationCode::InvalidJson, end));
+            }
+        }
+    }
+}

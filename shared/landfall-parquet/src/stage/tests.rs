@@ -12,13 +12,19 @@ fn routed() -> Stage {
         field: Some("p".to_owned()),
         transform: PartitionTransform::Identity,
     };
+    stage(vec![Column::new("p", "int64".parse().unwrap())], vec![level])
+}
+
+/// A merge of records with these columns, encoded where they are read.
+pub(crate) fn stage(columns: Vec<Column>, partitions: Vec<PartitionLevel>) -> Stage {
+    let partition = vec![None; partitions.len()];
     let contract = Contract {
         version: 1,
         on_violation: ViolationPolicy::QuarantineRow,
         unknown_fields: UnknownFields::Violation,
         duplicate_keys: DuplicateKeys::Refuse,
         unique_key: Vec::new(),
-        columns: vec![Column::new("p", "int64".parse().unwrap())],
+        columns,
         tracking: None,
     };
     let spec = MergeSpec {
@@ -32,12 +38,12 @@ fn routed() -> Stage {
             temp_prefix: "_tmp/d/".to_owned(),
             contract,
             glue: None,
-            layout: Layout { partitions: vec![level], ..Layout::default() },
+            layout: Layout { partitions, ..Layout::default() },
         },
         job_id: "job".to_owned(),
         intent_hash: "ab".repeat(32),
         planned_at: "2026-05-19T10:15:00Z".parse().unwrap(),
-        partition: vec![None],
+        partition,
         drift_from: 0,
     };
     let compiled = CompiledContract::new(&spec.config.contract).unwrap();

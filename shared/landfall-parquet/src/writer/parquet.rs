@@ -73,8 +73,9 @@ impl ParquetFiles {
             dictionaries -= u64::from(*number);
         }
         // The Parquet schema says all there is to say; arrow's own copy would only lengthen every footer.
-        let file = SerializedFileWriter::new(pieces, self.root.clone(), Arc::new(properties.build()))
-            .map_err(WriteFailed::new)?;
+        let file =
+            SerializedFileWriter::new(pieces.reused(), self.root.clone(), Arc::new(properties.build()))
+                .map_err(WriteFailed::new)?;
         let groups = ArrowRowGroupWriterFactory::new(&file, self.schema.clone());
         let sorter = match &self.sort_by[..] {
             [] => None,
@@ -348,6 +349,6 @@ mod tests {
         let found = regex::Regex::new(format).unwrap().captures(&created_by).expect("it is read");
         let parts: Vec<&str> =
             found.iter().skip(1).map(|part| part.map_or("", |part| part.as_str())).collect();
-        assert_eq!(parts, ["landfall", "5", "engine-5"]);
+        assert_eq!(parts, ["landfall", "6", "engine-6"]);
     }
 }

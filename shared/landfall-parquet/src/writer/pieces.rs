@@ -9,11 +9,11 @@ use crc_fast::{CrcAlgorithm, Digest};
 
 /// Output is handed over in pieces of about this size.
 const PIECE_BYTES: usize = 256 * 1024;
-/// What is written at once, at most, but for what is larger than a buffer anyway.
-const WRITE_BYTES: usize = 8 * 1024;
+/// Memory for a piece: its last write may be a whole page.
+const ROOM_BYTES: usize = 2 * PIECE_BYTES;
 
-/// So many pieces that went out are kept at hand: once nobody else holds one, the next is written in its memory, which need not
-/// come from the kernel then.
+/// So many pieces that went out are kept at hand while a row group is written: once nobody else holds one, the next is written in
+/// its memory, which need not come from the kernel then.
 const AT_HAND: usize = 8;
 
 /// Takes the pieces of one file in their order.
@@ -23,6 +23,8 @@ pub(crate) type Ready = Box<dyn FnMut(Bytes) + Send>;
 pub(crate) struct Pieces {
     waiting: BytesMut,
     at_hand: VecDeque<Bytes>,
+    /// Whether any are kept at hand. Files that are written all the time would keep them all the time.
+    reuse: bool,
     ready: Ready,
     crc: Digest,
     bytes: u64,
@@ -31,7 +33,12 @@ pub(crate) struct Pieces {
 impl Pieces {
     pub(super) fn new(ready: Ready) -> Self {
         let crc = Digest::new(CrcAlgorithm::Crc64Nvme);
-        Self { waiting: BytesMut::new(), at_hand: VecDeque::new(), ready, crc, bytes: 0 }
+        Self { waiting: BytesMut::new(), at_hand: VecDeque::new(), reuse: false, ready, crc, bytes: 0 }
+    }
+
+    /// The same for a file that is written in large parts, each of which ends with [`Self::cut`].
+    pub(super) fn reused(self) -> Self {
+        Self { reuse: true, ..self }
     }
 
     /// Ends the piece that is being written, the last one for some time: no memory is kept.
@@ -48,7 +55,9 @@ impl Pieces {
         let piece = std::mem::take(&mut self.waiting).freeze();
         self.crc.update(&piece);
         self.bytes += piece.len() as u64;
-        self.at_hand.push_back(piece.clone());
+        if self.reuse && piece.len() <= ROOM_BYTES {
+            self.at_hand.push_back(piece.clone());
+        }
         (self.ready)(piece);
     }
 
@@ -62,7 +71,7 @@ impl Pieces {
             Some(Err(held)) if self.at_hand.len() < AT_HAND => self.at_hand.push_front(held),
             Some(Err(_)) | None => {}
         }
-        BytesMut::with_capacity(PIECE_BYTES + WRITE_BYTES)
+        BytesMut::with_capacity(ROOM_BYTES)
     }
 
     /// All bytes that were written, those of the unfinished piece too.
@@ -88,5 +97,63 @@ impl io::Write for Pieces {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Writes `count` pieces, each of its own byte, and hands each to `take`; then the pieces at hand.
+    fn write(count: u8, bytes: usize, reuse: bool, take: impl FnMut(Bytes) + Send + 'static) -> usize {
+        let pieces = Pieces::new(Box::new(take));
+        let mut pieces = if reuse { pieces.reused() } else { pieces };
+        for byte in 0..count {
+            pieces.write_all(&vec![byte; bytes]).unwrap();
+        }
+        let at_hand = pieces.at_hand.len();
+        assert_eq!(pieces.written(), u64::from(count) * bytes as u64);
+        pieces.cut();
+        assert!(pieces.at_hand.is_empty() && pieces.waiting.capacity() == 0);
+        at_hand
+    }
+
+    #[test]
+    fn a_piece_that_somebody_holds_is_not_written_again() {
+        let held = Arc::new(Mutex::new(Vec::new()));
+        let (keeps, mut seen) = (held.clone(), 0);
+        let at_hand = write(100, PIECE_BYTES, true, move |piece| {
+            seen += 1;
+            // Every third piece is given back at once.
+            if seen % 3 > 0 {
+                keeps.lock().unwrap().push((seen - 1, piece));
+            }
+        });
+        assert!((1..=AT_HAND).contains(&at_hand), "{at_hand}");
+        for (byte, piece) in held.lock().unwrap().iter() {
+            assert!(piece.len() == PIECE_BYTES && piece.iter().all(|found| found == byte), "piece {byte}");
+        }
+    }
+
+    #[test]
+    fn memory_is_used_again_where_that_is_wanted() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sees = seen.clone();
+        write(20, PIECE_BYTES, true, move |piece| sees.lock().unwrap().push(piece.as_ptr().addr()));
+        let mut places = seen.lock().unwrap().clone();
+        places.dedup();
+        assert_eq!((seen.lock().unwrap().len(), places.len()), (20, 1));
+
+        let held = Arc::new(Mutex::new(Vec::new()));
+        for (reuse, bytes, expected) in
+            [(true, PIECE_BYTES, AT_HAND), (false, PIECE_BYTES, 0), (true, ROOM_BYTES + 1, 0)]
+        {
+            let holds = held.clone();
+            let at_hand = write(20, bytes, reuse, move |piece| holds.lock().unwrap().push(piece));
+            assert_eq!(at_hand, expected, "{reuse} {bytes}");
+        }
     }
 }

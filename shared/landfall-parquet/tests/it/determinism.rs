@@ -77,6 +77,21 @@ fn a_quarantined_input_leaves_no_trace_in_the_bytes() {
     assert_eq!(with.files, without.files);
 }
 
+#[test]
+fn nulls_of_what_was_refused_leave_no_trace_in_the_bytes() {
+    let mut contract = contract(vec![column("n", "int64"), column("z", "int8")]);
+    contract.on_violation = ViolationPolicy::Strict;
+    let config = spec(contract);
+    let good: Vec<_> = (0..60_000).map(|number| format!("{{\"n\":{number},\"z\":1}}")).collect();
+    let good = good.join("\n");
+    // Its first row has the only null, for its second it is set aside.
+    let bad = b"{\"z\":1}\n{\"n\":1,\"z\":300}\n";
+    let with = merge(&config, &[good.as_bytes(), bad, good.as_bytes()]);
+    let without = merge(&config, &[good.as_bytes(), good.as_bytes()]);
+    assert!(with.files == without.files);
+    assert!(with.files.iter().any(|file| file.bytes.len() > 256 * 1024), "more than a page");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

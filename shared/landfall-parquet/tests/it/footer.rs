@@ -35,7 +35,7 @@ fn a_file_of_the_engine_is_what_its_contract_says() {
     let summary =
         check_footer(&file[file.len() - length..], file.len() as u64, &wide().file_columns()).unwrap();
     assert_eq!((summary.rows, summary.row_groups), (2, 1));
-    assert_eq!(summary.created_by.as_deref(), Some("landfall version 5 (build engine-5)"));
+    assert_eq!(summary.created_by.as_deref(), Some("landfall version 6 (build engine-6)"));
     let metadata: Vec<(&str, &str)> =
         summary.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let intent = "ab".repeat(32);

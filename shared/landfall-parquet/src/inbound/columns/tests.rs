@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
 use arrow_array::types::Int64Type;
 use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-    StructArray,
+    ArrayRef, BinaryArray, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
+    StringArray, StructArray, UInt32Array,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields};
@@ -36,6 +38,10 @@ struct Record {
     numbers: Numbers,
     nested: Option<(Option<String>, Numbers)>,
     items: Option<Vec<Item>>,
+    deep: Option<Vec<Numbers>>,
+    unsigned: Option<u32>,
+    bytes: Option<Vec<u8>>,
+    map: Option<BTreeMap<String, Option<i64>>>,
 }
 
 fn record() -> impl Strategy<Value = Record> {
@@ -53,8 +59,17 @@ fn record() -> impl Strategy<Value = Record> {
         numbers(),
         proptest::option::weighted(0.8, (text(), numbers())),
         proptest::option::weighted(0.8, proptest::collection::vec(item, 0..4)),
+        (
+            proptest::option::weighted(0.8, proptest::collection::vec(numbers(), 0..4)),
+            any::<Option<u32>>(),
+            prop_oneof![
+                2000 => proptest::option::of("[a-zä]{0,4}".prop_map(String::into_bytes)),
+                1 => Just(Some(b"\xc3".to_vec())),
+            ],
+            proptest::option::of(proptest::collection::btree_map("[a-c]{1,2}", whole(), 0..3)),
+        ),
     )
-        .prop_map(|(whole, narrow, float, flag, text, ruled, numbers, nested, items)| Record {
+        .prop_map(|(whole, narrow, float, flag, text, ruled, numbers, nested, items, more)| Record {
             whole,
             narrow,
             float,
@@ -64,6 +79,10 @@ fn record() -> impl Strategy<Value = Record> {
             numbers,
             nested,
             items,
+            deep: more.0,
+            unsigned: more.1,
+            bytes: more.2,
+            map: more.3,
         })
 }
 
@@ -83,6 +102,10 @@ fn contract(whole: &str, nullable: bool) -> CompiledContract {
         column("numbers", "list<int64>"),
         column("nested", "struct<t: string, n: list<int64>, absent: string>"),
         column("items", "list<struct<t: string, w: int64>>"),
+        column("deep", "list<list<int64>>"),
+        column("unsigned", "uint32"),
+        column("bytes", "string"),
+        column("map", "map<string, int64>"),
         column("absent", "struct<a: int64>"),
     ];
     let contract = Contract {
@@ -95,6 +118,32 @@ fn contract(whole: &str, nullable: bool) -> CompiledContract {
         tracking: None,
     };
     CompiledContract::new(&contract).unwrap()
+}
+
+fn deep(records: &[Record]) -> ArrayRef {
+    let mut lists = ListBuilder::new(ListBuilder::new(Int64Builder::new()));
+    for record in records {
+        for numbers in record.deep.iter().flatten() {
+            match numbers {
+                Some(numbers) => lists.values().append_value(numbers.iter().copied()),
+                None => lists.values().append_null(),
+            }
+        }
+        lists.append(record.deep.is_some());
+    }
+    Arc::new(lists.finish())
+}
+
+fn map(records: &[Record]) -> ArrayRef {
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    for record in records {
+        for (key, value) in record.map.iter().flatten() {
+            maps.keys().append_value(key);
+            maps.values().append_option(*value);
+        }
+        maps.append(record.map.is_some()).unwrap();
+    }
+    Arc::new(maps.finish())
 }
 
 /// The records as an object.
@@ -146,6 +195,10 @@ fn object(records: &[Record]) -> Bytes {
         ("numbers", numbers(all(records, |record| record.numbers.clone()))),
         ("nested", Arc::new(nested)),
         ("items", Arc::new(items)),
+        ("deep", deep(records)),
+        ("unsigned", Arc::new(all::<_, UInt32Array>(records, |record| record.unsigned))),
+        ("bytes", Arc::new(all::<_, BinaryArray>(records, |record| record.bytes.clone()))),
+        ("map", map(records)),
     ];
     let batch = RecordBatch::try_from_iter_with_nullable(
         columns.into_iter().map(|(name, array)| (name, array, true)),
@@ -192,7 +245,8 @@ fn read(
         let weights = rows(&mut records, &plan.members, sources, range, &mut tools);
         if weights.is_none() {
             records.truncate(3);
-            assert_eq!(records.len(), 3);
+            let left = records.finish_records(&contract.schema(), None).unwrap();
+            assert_eq!(left.num_rows(), 3, "and every column has as many");
         }
         batches.push(
             weights.map(|weights| (records.finish_records(&contract.schema(), None).unwrap(), weights)),
@@ -238,6 +292,10 @@ fn what_takes_too_much_is_left_to_whoever_reads_one_by_one() {
         numbers: Some(vec![Some(1); 100]),
         nested: None,
         items: None,
+        deep: None,
+        unsigned: None,
+        bytes: None,
+        map: None,
     };
     let (object, contract) = (object(&[long.clone(), long]), contract("int64", true));
     // A text of 1,000 bytes and 100 numbers of 9 each.
