@@ -21,9 +21,9 @@ TERABYTE = 1e12
 
 def arguments():
     given = argparse.ArgumentParser(description=__doc__)
-    given.add_argument("--cpu-per-gb", type=float, default=3.9, help="CPU s of the engine a GB of JSON: make bench-scale, click")
+    given.add_argument("--cpu-per-gb", type=float, default=3.8, help="CPU s of the engine a GB of JSON: make bench-scale, click")
     given.add_argument("--cpu-per-gb-small", type=float, default=6.4, help="the same in objects of 5 KB: make bench-peers, small")
-    given.add_argument("--cpu-per-get", type=float, default=22e-6, help="CPU s of the client a GET: make bench-gets")
+    given.add_argument("--cpu-per-get", type=float, default=47e-6, help="CPU s of the client a GET: make bench-gets")
     given.add_argument("--requests-per-million", type=float, default=0.91, help="dollars a million objects: make request-cost")
     given.add_argument("--used", type=float, default=0.5, help="the share of its time in which the function computes: assumed")
     given.add_argument("--record", type=int, default=860, help="bytes of a record of JSON: the set click")
