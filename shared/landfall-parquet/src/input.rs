@@ -79,16 +79,16 @@ impl Rows {
 
     /// Whether its waiting rows take more memory than those of one input may.
     pub(crate) fn weigh_too_much(&self) -> bool {
-        !self.check_only && !self.large && self.weight > limits::ISOLATED_WEIGHT
+        self.weight > self.most()
     }
 
     /// What more may weigh before [`Self::weigh_too_much`] is true.
     pub(crate) fn room(&self) -> u64 {
-        if self.check_only || self.large {
-            u64::MAX
-        } else {
-            limits::ISOLATED_WEIGHT.saturating_sub(self.weight)
-        }
+        self.most().saturating_sub(self.weight)
+    }
+
+    fn most(&self) -> u64 {
+        if self.check_only || self.large { u64::MAX } else { limits::ISOLATED_WEIGHT }
     }
 
     /// Refuses a row: the whole object, if the policy says so, or if there are too many. Ends the merge where the contract

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    ArrowPrimitiveType, BinaryType, ByteArrayType, Date32Type, Decimal128Type, Float32Type, Float64Type,
+    Int8Type, Int16Type,
 };
 use arrow_array::types::{
     Int32Type, Int64Type, Time32MillisecondType, Time64MicrosecondType, TimestampMicrosecondType,
 };
-use arrow_array::types::{TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
+use arrow_array::types::{TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type, Utf8Type};
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StringArray,
-    StructArray,
+    ArrayRef, BooleanArray, GenericByteArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StructArray,
 };
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType as ArrowType, Fields, SchemaRef};
@@ -82,16 +82,15 @@ fn offsets(offsets: &mut Vec<i32>, spent: &mut Spent) -> OffsetBuffer<i32> {
 }
 
 impl Texts {
-    fn text(&mut self, data_type: &ArrowType, spent: &mut Spent) -> Result<StringArray, Broken> {
+    fn array<T: ByteArrayType<Offset = i32>>(
+        &mut self,
+        data_type: &ArrowType,
+        spent: &mut Spent,
+    ) -> Result<ArrayRef, Broken> {
         let ends = offsets(&mut self.offsets, spent);
         let bytes = Buffer::from_vec(take(&mut self.bytes, spent));
-        StringArray::try_new(ends, bytes, self.nulls.take()).map_err(|error| Broken::new(data_type, error))
-    }
-
-    fn binary(&mut self, data_type: &ArrowType, spent: &mut Spent) -> Result<BinaryArray, Broken> {
-        let ends = offsets(&mut self.offsets, spent);
-        let bytes = Buffer::from_vec(take(&mut self.bytes, spent));
-        BinaryArray::try_new(ends, bytes, self.nulls.take()).map_err(|error| Broken::new(data_type, error))
+        let array = GenericByteArray::<T>::try_new(ends, bytes, self.nulls.take());
+        Ok(Arc::new(array.map_err(|error| Broken::new(data_type, error))?))
     }
 }
 
@@ -138,8 +137,8 @@ impl Node {
                 TimeUnit::Millis => values.exact::<TimestampMillisecondType>(data_type, spent),
                 TimeUnit::Micros => values.exact::<TimestampMicrosecondType>(data_type, spent),
             },
-            Self::Text(texts) | Self::Json(texts) => Ok(Arc::new(texts.text(data_type, spent)?)),
-            Self::Binary(texts) => Ok(Arc::new(texts.binary(data_type, spent)?)),
+            Self::Text(texts) | Self::Json(texts) => texts.array::<Utf8Type>(data_type, spent),
+            Self::Binary(texts) => texts.array::<BinaryType>(data_type, spent),
             Self::List(list) => {
                 let ArrowType::List(element) = data_type else {
                     return Err(Broken::new(data_type, "the column is a list"));
@@ -171,7 +170,7 @@ impl Node {
                 };
                 let ends = map.spans.offsets(spent);
                 let mut entries_spent = spent.child();
-                let keys: ArrayRef = Arc::new(map.keys.text(key.data_type(), &mut entries_spent.child())?);
+                let keys = map.keys.array::<Utf8Type>(key.data_type(), &mut entries_spent.child())?;
                 let values = map.values.finish(value.data_type(), entries_spent.child())?;
                 let array =
                     StructArray::try_new(fields.clone(), vec![keys, values], None).and_then(|pairs| {

@@ -13,7 +13,7 @@ use super::assemble;
 use super::convert::Tools;
 use super::plan::{Members, Way};
 use super::schema::Kind;
-use super::source::{Cells, Form, Source, span};
+use super::source::{Cells, Form, Source, is_null, span};
 use crate::column::{Field, Flat, ListNode, Node, StructNode, Texts};
 use crate::limits;
 use crate::number::fits;
@@ -71,15 +71,8 @@ pub(super) fn records(
     tools: &mut Tools,
     costs: &mut Costs,
 ) -> Fit {
-    node.catch_up();
     let count = rows.len();
-    let mut batch = Batch { rows, absent: None, tools, costs };
-    for (field, found) in node.fields.iter_mut().zip(&plan.found) {
-        match found {
-            Some((place, way)) => batch.column(field, way, sources.get(*place).ok_or(Unfit)?)?,
-            None => field.node.push_nulls(count),
-        }
-    }
+    Batch { rows, absent: None, tools, costs }.members(node, plan, sources)?;
     (0..count).for_each(|_| node.close());
     Ok(())
 }
@@ -94,7 +87,19 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// A column of the contract.
+    /// The members of all structs, or of the records themselves, which end after it.
+    fn members(&mut self, node: &mut StructNode, plan: &Members, sources: &[Source<'_>]) -> Fit {
+        node.catch_up();
+        for (field, found) in node.fields.iter_mut().zip(&plan.found) {
+            match found {
+                Some((place, way)) => self.column(field, way, sources.get(*place).ok_or(Unfit)?)?,
+                None => field.node.push_nulls(self.rows.len()),
+            }
+        }
+        Ok(())
+    }
+
+    /// One member. Only columns of the contract may not be null, or have rules.
     fn column(&mut self, field: &mut Field, way: &Way, source: &Source<'_>) -> Fit {
         if !field.nullable && self.rows.clone().any(|row| source.is_null(row)) {
             return Err(Unfit);
@@ -139,7 +144,7 @@ impl Batch<'_> {
             }
             (way, _, node) => {
                 for (place, row) in self.rows.clone().enumerate() {
-                    if nulls.is_some_and(|nulls| is_null(nulls, row)) {
+                    if is_null(nulls, row) {
                         node.push_null();
                     } else {
                         self.value(node, way, source, place, row)?;
@@ -174,9 +179,10 @@ impl Batch<'_> {
         value: impl Fn(U) -> Option<T>,
     ) -> Fit {
         for (row, cell) in self.rows.clone().zip(cells.get(self.rows.clone()).ok_or(Unfit)?) {
-            match nulls {
-                Some(nulls) if is_null(nulls, row) => values.push_null(),
-                _ => values.push(value(*cell).ok_or(Unfit)?),
+            if is_null(nulls, row) {
+                values.push_null();
+            } else {
+                values.push(value(*cell).ok_or(Unfit)?);
             }
         }
         Ok(())
@@ -190,15 +196,14 @@ impl Batch<'_> {
     ) -> Fit {
         let first = texts.len();
         for (place, row) in self.rows.clone().enumerate() {
-            match nulls {
-                Some(nulls) if is_null(nulls, row) => texts.push_null(),
-                _ => {
-                    let text = text(row).ok_or(Unfit)?;
-                    self.costs.spend(place, text.len() as u64)?;
-                    texts.bytes.extend_from_slice(text);
-                    texts.close();
-                }
+            if is_null(nulls, row) {
+                texts.push_null();
+                continue;
             }
+            let text = text(row).ok_or(Unfit)?;
+            self.costs.spend(place, text.len() as u64)?;
+            texts.bytes.extend_from_slice(text);
+            texts.close();
         }
         // All of them together: most are too short to be looked at one by one.
         if texts.are_utf8(first) { Ok(()) } else { Err(Unfit) }
@@ -211,20 +216,10 @@ impl Batch<'_> {
         sources: &[Source<'_>],
         nulls: Option<&NullBuffer>,
     ) -> Fit {
-        node.catch_up();
-        let count = self.rows.len();
-        let mut members =
-            Batch { rows: self.rows.clone(), absent: nulls, tools: self.tools, costs: self.costs };
-        for (field, found) in node.fields.iter_mut().zip(&plan.found) {
-            match found {
-                Some((place, way)) => {
-                    members.values(&mut field.node, way, sources.get(*place).ok_or(Unfit)?)?;
-                }
-                None => field.node.push_nulls(count),
-            }
-        }
+        Batch { rows: self.rows.clone(), absent: nulls, tools: self.tools, costs: self.costs }
+            .members(node, plan, sources)?;
         for row in self.rows.clone() {
-            if nulls.is_some_and(|nulls| is_null(nulls, row)) { node.close_null() } else { node.close() }
+            if is_null(nulls, row) { node.close_null() } else { node.close() }
         }
         Ok(())
     }
@@ -254,7 +249,7 @@ impl Batch<'_> {
         self.costs.room = costs.room;
         for (place, row) in self.rows.clone().enumerate() {
             let elements = span(offsets, row).map_err(|_| Unfit)?;
-            if nulls.is_some_and(|nulls| is_null(nulls, row)) {
+            if is_null(nulls, row) {
                 if !elements.is_empty() {
                     return Err(Unfit);
                 }
@@ -269,11 +264,6 @@ impl Batch<'_> {
         }
         Ok(())
     }
-}
-
-#[inline]
-fn is_null(nulls: &NullBuffer, row: usize) -> bool {
-    row >= nulls.len() || nulls.is_null(row)
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl<'a> Source<'a> {
     /// Whether a value is null.
     #[inline]
     pub(super) fn is_null(&self, row: usize) -> bool {
-        self.nulls.is_some_and(|nulls| row >= nulls.len() || nulls.is_null(row))
+        is_null(self.nulls, row)
     }
 
     /// The stored value, and what it means, of a leaf that is not null.
@@ -124,6 +124,12 @@ impl<'a> Cells<'a> {
             Self::Fixed(array) => (row < array.len()).then(|| Value::Bytes(array.value(row))),
         }
     }
+}
+
+/// Whether a value is null, of those that may be.
+#[inline]
+pub(super) fn is_null(nulls: Option<&NullBuffer>, row: usize) -> bool {
+    nulls.is_some_and(|nulls| row >= nulls.len() || nulls.is_null(row))
 }
 
 /// The elements of a list or map.
